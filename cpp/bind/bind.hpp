@@ -1,0 +1,92 @@
+// What every binding file shares: capsules to typed views, and a poll hook that lets Ctrl-C in.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <optional>
+#include <string>
+
+#include "deblai/error.hpp"
+#include "deblai/parallel.hpp"
+#include "deblai/view.hpp"
+
+namespace deblai::bind {
+
+namespace py = pybind11;
+
+// The view in a capsule made by deblai._dlpack.view; the capsule must outlive its use.
+inline const View& unwrap(py::handle capsule, const char* what) {
+    void* p = PyCapsule_CheckExact(capsule.ptr()) ? PyCapsule_GetPointer(capsule.ptr(), View::capsule_name) : nullptr;
+    if (!p) {
+        PyErr_Clear();
+        throw InvalidType(std::string(what) + ": expected a view made by deblai._dlpack.view");
+    }
+    return *static_cast<const View*>(p);
+}
+
+template <class T>
+constexpr DType dtype_of = std::is_same_v<std::remove_const_t<T>, float> ? DType::float32 : DType::float64;
+
+template <class T>
+const View& typed(py::handle capsule, int ndim, Device device, const char* what) {
+    const View& v = unwrap(capsule, what);
+    if (v.dtype != dtype_of<T> || v.ndim != ndim || v.device != device)
+        throw InvalidType(std::string(what) + ": wrong dtype, rank or device");
+    if (!std::is_const_v<T> && !v.writable) throw InvalidType(std::string(what) + ": not writable");
+    return v;
+}
+
+template <class T>
+Matrix<T> matrix(py::handle capsule, const char* what, Device device = Device::cpu) {
+    if (capsule.is_none()) return {};
+    const View& v = typed<T>(capsule, 2, device, what);
+    return {static_cast<T*>(v.data), v.shape[0], v.shape[1], v.strides[0], v.strides[1]};
+}
+
+template <class T>
+Vector<T> vector(py::handle capsule, const char* what, Device device = Device::cpu) {
+    if (capsule.is_none()) return {};
+    const View& v = typed<T>(capsule, 1, device, what);
+    return {static_cast<T*>(v.data), v.shape[0], v.strides[0]};
+}
+
+// Calls f(float{}) or f(double{}) by the dtype of a view.
+template <class F>
+auto by_dtype(py::handle capsule, const char* what, F&& f) {
+    const DType dtype = unwrap(capsule, what).dtype;
+    if (dtype == DType::float32) return f(float{});
+    if (dtype == DType::float64) return f(double{});
+    throw InvalidType(std::string(what) + ": expected float32 or float64");
+}
+
+// Runs a kernel without the GIL. Every 50 ms or so the calling thread looks for signals; what a handler
+// raises (KeyboardInterrupt) stops the kernel and is raised here.
+template <class F>
+auto interruptible(int threads, const std::string& simd, F&& kernel) {
+    std::optional<py::error_already_set> raised;
+    Control control;
+    control.threads = threads;
+    control.simd = simd.c_str();
+    control.context = &raised;
+    control.poll = [](void* context) {
+        const py::gil_scoped_acquire gil;
+        if (PyErr_CheckSignals() == 0) return false;
+        static_cast<std::optional<py::error_already_set>*>(context)->emplace();
+        return true;
+    };
+    const auto run = [&] {
+        const py::gil_scoped_release nogil;
+        return kernel(control);
+    };
+    auto result = run();
+    if (raised) throw *raised;
+    return result;
+}
+
+// Maps deblai's C++ errors to the classes of deblai.errors.
+void register_errors();
+
+void register_runtime(py::module_& m);
+void register_sliced(py::module_& m);
+
+}  // namespace deblai::bind

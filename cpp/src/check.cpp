@@ -1,0 +1,75 @@
+#include "deblai/check.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <string>
+
+#include "deblai/error.hpp"
+
+namespace deblai {
+namespace {
+
+std::string show(double v) { return std::isnan(v) ? "nan" : v > 0 ? "inf" : "-inf"; }
+
+template <class T>
+bool row_is_finite(const Matrix<const T>& points, index_t i) {
+    const T* const p = &points(i, 0);
+    int bad = 0;
+    if (points.col_stride == 1) {
+        for (index_t k = 0; k < points.cols; ++k) bad |= !(p[k] - p[k] == T(0));
+    } else {
+        for (index_t k = 0; k < points.cols; ++k) bad |= !(p[k * points.col_stride] - p[k * points.col_stride] == T(0));
+    }
+    return !bad;
+}
+
+// Rows that follow one another in memory are checked as one long row.
+template <class T>
+Matrix<const T> flattened(Matrix<const T> m, index_t width) {
+    if (m.col_stride != 1 || m.row_stride != m.cols || m.rows * m.cols % width) return m;
+    return {m.data, m.rows * m.cols / width, width, width, 1};
+}
+
+}  // namespace
+
+template <class T>
+void require_finite(const char* where, Matrix<const T> points, Team& team) {
+    constexpr index_t chunk = 4096;
+    std::atomic<bool> bad{false};
+    const Matrix<const T> flat = flattened(points, points.cols * (points.rows % 64 == 0 ? 64 : 1));
+    team.run((flat.rows + chunk - 1) / chunk, [&](index_t task, int) {
+        const index_t end = std::min(flat.rows, (task + 1) * chunk);
+        for (index_t i = task * chunk; i < end; ++i)
+            if (!row_is_finite(flat, i)) return bad.store(true, std::memory_order_relaxed);
+    });
+    if (!bad.load()) return;
+    for (index_t i = 0; i < points.rows; ++i)
+        for (index_t k = 0; k < points.cols; ++k)
+            if (!std::isfinite(points(i, k)))
+                throw InvalidValue(std::string(where) + ": expected finite values, got " + show(points(i, k)) +
+                                   " at [" + std::to_string(i) + ", " + std::to_string(k) + "]");
+}
+
+template <class T>
+double require_mass(const char* where, Vector<const T> weights) {
+    double total = 0;
+    for (index_t i = 0; i < weights.size; ++i) {
+        const double w = weights(i);
+        if (!(w >= 0) || std::isinf(w))
+            throw InvalidValue(std::string(where) + ": expected finite nonnegative weights, got " +
+                               (std::isfinite(w) ? std::to_string(w) : show(w)) + " at [" + std::to_string(i) + "]");
+        total += w;
+    }
+    if (!(total > 0) || std::isinf(total))
+        throw InvalidValue(std::string(where) + ": expected a positive finite total mass, got " +
+                           (std::isinf(total) ? "inf" : std::to_string(total)));
+    return total;
+}
+
+template void require_finite(const char*, Matrix<const float>, Team&);
+template void require_finite(const char*, Matrix<const double>, Team&);
+template double require_mass(const char*, Vector<const float>);
+template double require_mass(const char*, Vector<const double>);
+
+}  // namespace deblai
