@@ -1,1 +1,26 @@
-"""deblai."""
+"""deblai: a fast backend for optimal transport research.
+
+Rooms: `deblai.sliced`. Runs on the CPU at the best instruction set it has, or on CUDA where the arrays are.
+"""
+
+from __future__ import annotations
+
+from . import errors, results, sliced
+from ._backend import get_num_threads, set_num_threads, use_backend
+from ._info import info
+from ._version import __version__
+from .errors import ConvergenceWarning, DeblaiError, Interrupted
+
+__all__ = [
+    "ConvergenceWarning",
+    "DeblaiError",
+    "Interrupted",
+    "__version__",
+    "errors",
+    "get_num_threads",
+    "info",
+    "results",
+    "set_num_threads",
+    "sliced",
+    "use_backend",
+]

@@ -1,0 +1,194 @@
+"""Which code runs: backend, instruction set and number of threads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, NamedTuple
+
+from . import errors
+
+BACKENDS = ("auto", "cpu", "cuda", "reference")
+SIMD = ("", "baseline", "avx2", "avx512")
+
+
+class Settings(NamedTuple):
+    """What `use_backend` and the environment say: backend, instruction set ("" for the best), threads."""
+
+    backend: str
+    simd: str
+    threads: int
+
+
+def _available_threads() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _from_environment() -> Settings:
+    backend = os.environ.get("DEBLAI_BACKEND", "auto") or "auto"
+    if backend not in BACKENDS:
+        raise errors.InvalidValue(f"[deblai] DEBLAI_BACKEND: expected cpu, cuda or reference, got '{backend}'")
+    simd = os.environ.get("DEBLAI_SIMD", "")
+    if simd not in SIMD:
+        raise errors.InvalidValue(f"[deblai] DEBLAI_SIMD: expected baseline, avx2 or avx512, got '{simd}'")
+    given = os.environ.get("DEBLAI_NUM_THREADS", "")
+    if given and not (given.isdigit() and int(given) > 0):
+        raise errors.InvalidValue(f"[deblai] DEBLAI_NUM_THREADS: expected a positive integer, got '{given}'")
+    return Settings(backend, simd, int(given) if given else _available_threads())
+
+
+_settings: ContextVar[Settings | None] = ContextVar("deblai_settings", default=None)
+_process: list[Settings] = []  # what the environment said at first use, changed by set_num_threads
+
+
+def settings() -> Settings:
+    """Return the settings in force here."""
+    local = _settings.get()
+    if local is not None:
+        return local
+    if not _process:
+        _process.append(_from_environment())
+    return _process[0]
+
+
+def set_num_threads(n: int) -> None:
+    """Set the number of threads of CPU kernels for the whole process.
+
+    Results do not depend on it, to the bit. The default is ``DEBLAI_NUM_THREADS``, or as many as the process may
+    run on.
+
+    Parameters
+    ----------
+    n : int
+        At least 1.
+
+    Examples
+    --------
+    >>> import deblai
+    >>> before = deblai.get_num_threads()
+    >>> deblai.set_num_threads(1)
+    >>> deblai.get_num_threads()
+    1
+    >>> deblai.set_num_threads(before)
+    """
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise errors.InvalidValue(f"[set_num_threads] n: expected a positive integer, got {n!r}")
+    changed = (_process[0] if _process else _from_environment())._replace(threads=n)
+    _process[:] = [changed]
+
+
+def get_num_threads() -> int:
+    """Return the number of threads that CPU kernels use."""
+    return settings().threads
+
+
+@contextmanager
+def use_backend(backend: str | None = None, *, simd: str | None = None, threads: int | None = None) -> Iterator[None]:
+    """Force a backend, an instruction set or a number of threads inside a ``with`` block.
+
+    Parameters
+    ----------
+    backend : {"auto", "cpu", "cuda", "reference"}, optional
+        "auto" runs where the arrays are. "reference" is plain NumPy, the oracle of the tests. Asking for a backend
+        that the arrays are not on is an error: nothing is moved between devices silently.
+    simd : {"baseline", "avx2", "avx512"}, optional
+        Instruction set of the CPU kernels; "" for the best.
+    threads : int, optional
+        Number of threads.
+
+    Examples
+    --------
+    >>> import deblai, numpy as np
+    >>> x = np.array([0.0, 1.0, 3.0])
+    >>> with deblai.use_backend("reference"):
+    ...     deblai.sliced.wasserstein(x, x + 2.0).backend
+    'reference'
+    """
+    now = settings()
+    if backend is not None:
+        if backend not in BACKENDS:
+            raise errors.InvalidValue(f"[use_backend] backend: expected one of {BACKENDS}, got {backend!r}")
+        now = now._replace(backend=backend)
+    if simd is not None:
+        if simd not in SIMD:
+            raise errors.InvalidValue(f"[use_backend] simd: expected one of {SIMD[1:]}, got {simd!r}")
+        now = now._replace(simd=simd)
+    if threads is not None:
+        if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+            raise errors.InvalidValue(f"[use_backend] threads: expected a positive integer, got {threads!r}")
+        now = now._replace(threads=threads)
+    token = _settings.set(now)
+    try:
+        yield
+    finally:
+        _settings.reset(token)
+
+
+def cuda_module() -> Any:
+    """Return deblai._cuda, or None where this build has none."""
+    try:
+        from . import _cuda
+    except ImportError:
+        return None
+    return _cuda
+
+
+def choose(operation: str, device: str) -> str:
+    """Return the backend for arrays on a device ("cpu" or "cuda:0"); raise where it cannot run there."""
+    wanted = settings().backend
+    kind = device.partition(":")[0]
+    if wanted == "auto":
+        wanted = kind
+    if wanted == "cuda" and kind != "cuda":
+        raise errors.BackendError(f"[{operation}] backend 'cuda' was asked for, but the arrays are on the {device}")
+    if wanted in ("cpu", "reference") and kind == "cuda":
+        raise errors.BackendError(f"[{operation}] backend '{wanted}' was asked for, but the arrays are on {device}")
+    if wanted == "cuda" and cuda_module() is None:
+        raise errors.BackendError(
+            f"[{operation}] the arrays are on {device}, but this build of deblai has no CUDA kernels: "
+            "reinstall with nvcc on the PATH and DEBLAI_CUDA=ON, or move the arrays to the CPU"
+        )
+    return wanted
+
+
+def describe(backend: str) -> str:
+    """Return the name that results record: "cpu/avx512", "cuda" or "reference"."""
+    if backend != "cpu":
+        return backend
+    return "cpu/" + _simd_name(settings().simd)
+
+
+_simd_names: dict[str, str] = {}
+
+
+def _simd_name(requested: str) -> str:
+    if requested not in _simd_names:
+        from . import _core
+
+        _simd_names[requested] = _core.simd(requested)
+    return _simd_names[requested]
+
+
+def available_memory() -> int:
+    """Return the bytes of memory that can still be had, or a very large number where the system does not say."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            for line in lines:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return 1 << 62
+
+
+def require_memory(operation: str, wanted: int) -> None:
+    """Raise before a run whose workspace would not fit."""
+    if wanted > (1 << 28) and wanted > (available := available_memory()):
+        raise errors.OutOfMemory(
+            f"[{operation}] the workspace would take {wanted / 2**30:.1f} GiB, "
+            f"but {available / 2**30:.1f} GiB are available"
+        )

@@ -1,0 +1,21 @@
+"""Random numbers: ``rng=`` as in SPEC 7 (None, a seed, or a numpy.random.Generator)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import errors
+
+
+def generator(operation: str, rng: Any) -> np.random.Generator:
+    """Return the generator that `rng` stands for."""
+    if isinstance(rng, np.random.Generator):
+        return rng
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError) as error:
+        raise errors.InvalidType(
+            f"[{operation}] rng: expected None, a seed or a numpy.random.Generator, got {type(rng).__name__}"
+        ) from error

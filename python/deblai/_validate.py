@@ -1,0 +1,68 @@
+"""Checks of arguments that need no look at the entries; each raises a designed error."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from . import errors
+
+
+def points(operation: str, name: str, x: Any, like: Any = None, like_name: str = "x") -> Any:
+    """Return points as a matrix (n, d); a vector (n,) is n points of the line."""
+    if x is None:
+        raise errors.InvalidType(f"[{operation}] {name}: expected an array, got None")
+    if x.ndim == 1:
+        x = x[:, None]
+    if x.ndim != 2:
+        raise errors.InvalidValue(f"[{operation}] {name}: expected shape (n, d) or (n,), got {tuple(x.shape)}")
+    if 0 in x.shape:
+        raise errors.InvalidValue(f"[{operation}] {name}: expected at least one point, got shape {tuple(x.shape)}")
+    if like is not None and x.shape[1] != like.shape[1]:
+        raise errors.InvalidValue(
+            f"[{operation}] {name}: expected {like.shape[1]} coordinates to match {like_name}, got {x.shape[1]}"
+        )
+    return x
+
+
+def weights(operation: str, name: str, a: Any, of: Any, of_name: str) -> Any:
+    """Check the shape of one weight per point."""
+    if a is not None and tuple(a.shape) != (of.shape[0],):
+        raise errors.InvalidValue(
+            f"[{operation}] {name}: expected {of.shape[0]} values to match {of_name}, got shape {tuple(a.shape)}"
+        )
+    return a
+
+
+def positive_integer(operation: str, name: str, n: Any) -> int:
+    """Return n as an int of at least 1."""
+    try:
+        k = n.__index__()
+    except AttributeError:
+        k = None
+    if isinstance(n, bool) or k is None:
+        raise errors.InvalidType(f"[{operation}] {name}: expected a positive integer, got {n!r}")
+    if k < 1:
+        raise errors.InvalidValue(f"[{operation}] {name}: expected a positive integer, got {n!r}")
+    return int(k)
+
+
+def exponent(operation: str, p: Any) -> float:
+    """Return the exponent p of a Wasserstein distance, 1 <= p < 1000."""
+    value = p if type(p) is float else real(operation, "p", p)
+    if not 1 <= value < 1000:
+        raise errors.InvalidValue(f"[{operation}] p: expected 1 <= p < 1000, got {p!r}")
+    return value
+
+
+def real(operation: str, name: str, value: Any) -> float:
+    """Return a finite float."""
+    if isinstance(value, bool | str):
+        raise errors.InvalidType(f"[{operation}] {name}: expected a number, got {value!r}")
+    try:
+        number = float(value)
+    except (TypeError, ValueError) as error:
+        raise errors.InvalidType(f"[{operation}] {name}: expected a number, got {value!r}") from error
+    if not math.isfinite(number):
+        raise errors.InvalidValue(f"[{operation}] {name}: expected a finite number, got {value!r}")
+    return number

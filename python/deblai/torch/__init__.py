@@ -1,0 +1,7 @@
+"""PyTorch operators. Imported on demand, the first time a tensor comes in."""
+
+from __future__ import annotations
+
+from . import sliced
+
+__all__ = ["sliced"]
