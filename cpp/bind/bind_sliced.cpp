@@ -10,7 +10,7 @@ sliced::Problem<T> problem(py::handle x, py::handle y, py::handle a, py::handle 
             matrix<const T>(directions, "directions"), p};
 }
 
-index_t wasserstein(py::handle x, py::handle y, py::handle a, py::handle b, py::handle directions, double p,
+py::tuple wasserstein(py::handle x, py::handle y, py::handle a, py::handle b, py::handle directions, double p,
                     py::handle cost, py::handle grad_x, py::handle grad_y, py::handle grad_a, py::handle grad_b,
                     int threads, const std::string& simd) {
     return by_dtype(x, "x", [&](auto type) {
@@ -21,8 +21,9 @@ index_t wasserstein(py::handle x, py::handle y, py::handle a, py::handle b, py::
             throw InvalidType("cost: expected one contiguous float64 per direction");
         const sliced::Output<T> out{costs.data, matrix<T>(grad_x, "grad_x"), matrix<T>(grad_y, "grad_y"),
                                     vector<T>(grad_a, "grad_a"), vector<T>(grad_b, "grad_b")};
-        return interruptible(threads, simd,
-                             [&](const Control& control) { return sliced::wasserstein(q, out, control); });
+        const sliced::Estimate e = interruptible(
+            threads, simd, [&](const Control& control) { return sliced::wasserstein(q, out, control); });
+        return py::make_tuple(e.mean, e.standard_error);
     });
 }
 
@@ -47,7 +48,8 @@ void register_sliced(py::module_& m) {
     m.def("sliced", &wasserstein, py::arg("x"), py::arg("y"), py::arg("a"), py::arg("b"), py::arg("directions"),
           py::arg("p"), py::arg("cost"), py::arg("grad_x"), py::arg("grad_y"), py::arg("grad_a"), py::arg("grad_b"),
           py::arg("threads"), py::arg("simd"),
-          "W_p^p of each direction into cost; gradients of its mean added to grad_*. Returns the directions done.");
+          "W_p^p of each direction into cost; gradients of its mean added to grad_*. Returns the mean over directions "
+          "and its standard error.");
     m.def("sliced_workspace", &workspace, py::arg("x"), py::arg("y"), py::arg("a"), py::arg("b"),
           py::arg("directions"), py::arg("p"), py::arg("grad_x"), py::arg("grad_y"), py::arg("grad_a"),
           py::arg("grad_b"), py::arg("threads"), "Bytes of workspace that the same call of sliced allocates.");

@@ -170,13 +170,13 @@ const double* accumulate(const Side<T>& side, const std::uint32_t* index, std::b
 }
 
 template <class T>
-bool slice(const Slice<T>& q, double* cost) {
+void slice(const Slice<T>& q, double* cost) {
     const bool weighted = q.x.mass || q.y.mass;
     std::byte* const scratch_y = q.scratch + sliced::side_scratch<T>(q.x.size, q.x.ranked(), weighted);
     Ranked<T> x = sort_side(q.x, q.scratch, *q.stop, q.worker);
-    if (!x.value) return false;
+    if (!x.value) return;
     Ranked<T> y = sort_side(q.y, scratch_y, *q.stop, q.worker);
-    if (!y.value) return false;
+    if (!y.value) return;
     const bool slopes = q.x.slope || q.y.slope;
     if (!weighted && q.x.size == q.y.size && !q.x.potential && !q.y.potential) {
         const index_t n = q.x.size;
@@ -190,11 +190,11 @@ bool slice(const Slice<T>& q, double* cost) {
         const double* const B = accumulate(q.y, y.index, scratch_y);
         *cost = walked(q, x, y, WeightedCdf{A}, WeightedCdf{B}, 1.0);
     }
+    if (*cost != *cost) *cost = __builtin_inf();  // overflow; NaN means "not done"
     if (q.x.slope)
         for (index_t i = 0; i < q.x.size; ++i) q.x.row[x.index[i]] = x.value[i];
     if (q.y.slope)
         for (index_t j = 0; j < q.y.size; ++j) q.y.row[y.index[j]] = y.value[j];
-    return true;
 }
 
 }  // namespace

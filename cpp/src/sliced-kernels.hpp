@@ -38,8 +38,8 @@ struct Kernels {
     // rows(l, i) = <points(i), theta(l)> for i in [begin, end); theta is (count, d), contiguous.
     void (*project)(Matrix<const T> points, index_t begin, index_t end, const T* theta, index_t count, T* rows,
                     index_t ld, T* tile);
-    // Writes the cost of one direction and what else is wanted; false after a stop.
-    bool (*slice)(const Slice<T>& slice, double* cost);
+    // Writes the cost of one direction and what else is wanted; nothing after a stop.
+    void (*slice)(const Slice<T>& slice, double* cost);
     // grad(i, :) += sum over l of rows(l, i) theta(l) for i in [begin, end)
     void (*spread)(const T* rows, index_t ld, index_t begin, index_t end, const T* theta, index_t count,
                    Matrix<T> grad, T* tile);

@@ -1,7 +1,8 @@
 #include "deblai/sliced.hpp"
 
 #include <algorithm>
-#include <atomic>
+#include <cmath>
+#include <limits>
 #include <string>
 
 #include "buffer.hpp"
@@ -83,8 +84,21 @@ std::size_t workspace_bytes(const Problem<T>& problem, const Output<T>& output, 
     return plan.rows + (plan.scratch + plan.tile) * (threads > 0 ? threads : hardware_threads());
 }
 
+Estimate estimate(const double* cost, index_t count) {
+    Estimate e{0, 0, std::numeric_limits<double>::quiet_NaN()};
+    for (index_t l = 0; l < count; ++l)
+        if (!std::isnan(cost[l])) e.mean += cost[l], ++e.done;
+    e.mean /= static_cast<double>(e.done);
+    if (e.done < 2) return e;
+    double squares = 0;
+    for (index_t l = 0; l < count; ++l)
+        if (!std::isnan(cost[l])) squares += (cost[l] - e.mean) * (cost[l] - e.mean);
+    e.standard_error = std::sqrt(squares / (static_cast<double>(e.done) * static_cast<double>(e.done - 1)));
+    return e;
+}
+
 template <class T>
-index_t wasserstein(const Problem<T>& q, const Output<T>& out, const Control& control) {
+Estimate wasserstein(const Problem<T>& q, const Output<T>& out, const Control& control) {
     check(q);
     const Kernels<T>& kernel = kernels(control.simd, T{});
     Team team(control, work_estimate(q));
@@ -110,7 +124,7 @@ index_t wasserstein(const Problem<T>& q, const Output<T>& out, const Control& co
         return reinterpret_cast<T*>(scratch.get() + per_worker * worker + plan.scratch);
     };
 
-    std::atomic<index_t> done{0};
+    std::fill(out.cost, out.cost + L, std::numeric_limits<double>::quiet_NaN());
     for (index_t l0 = 0; l0 < L && !team.stopped(); l0 += plan.chunk) {
         const index_t count = std::min(plan.chunk, L - l0);
         const T* const th = theta + l0 * d;
@@ -132,7 +146,7 @@ index_t wasserstein(const Problem<T>& q, const Output<T>& out, const Control& co
             s.scratch = scratch.get() + per_worker * worker;
             s.stop = &team.stop();
             s.worker = worker;
-            if (kernel.slice(s, &out.cost[l0 + l])) done.fetch_add(1, std::memory_order_relaxed);
+            kernel.slice(s, &out.cost[l0 + l]);
         });
         const auto spread = [&](const T* from, index_t ld, Matrix<T> grad) {
             if (!grad) return;
@@ -154,11 +168,11 @@ index_t wasserstein(const Problem<T>& q, const Output<T>& out, const Control& co
         add(potentials_x, plan.ld_x, out.grad_a);
         add(potentials_y, plan.ld_y, out.grad_b);
     }
-    return done.load();
+    return estimate(out.cost, L);
 }
 
-template index_t wasserstein(const Problem<float>&, const Output<float>&, const Control&);
-template index_t wasserstein(const Problem<double>&, const Output<double>&, const Control&);
+template Estimate wasserstein(const Problem<float>&, const Output<float>&, const Control&);
+template Estimate wasserstein(const Problem<double>&, const Output<double>&, const Control&);
 template std::size_t workspace_bytes(const Problem<float>&, const Output<float>&, int);
 template std::size_t workspace_bytes(const Problem<double>&, const Output<double>&, int);
 

@@ -29,9 +29,9 @@ class Library:
     def device(self, x: Any) -> str:
         return "cpu"
 
-    def scalar(self, value: float, like: Any) -> Any:
-        """Return a 0-d value with the dtype and device of `like`."""
-        return like.dtype.type(value)
+    def scalars(self, values: Iterable[float], like: Any) -> list[Any]:
+        """Return 0-d values with the dtype and device of `like`."""
+        return list(map(like.dtype.type, values))
 
     # view(x, writable=False): a capsule around a strided view; the compiled function itself, for speed.
     view: Callable[..., Any] = staticmethod(_dlpack.view)
@@ -62,8 +62,8 @@ class Torch(Library):
 
     name = "PyTorch"
 
-    def scalar(self, value: float, like: Any) -> Any:
-        return self.export(value, like)
+    def scalars(self, values: Iterable[float], like: Any) -> list[Any]:
+        return [self.export(value, like) for value in values]
 
     def dtype(self, x: Any) -> str:
         return str(x.dtype).removeprefix("torch.")
@@ -95,8 +95,8 @@ class Jax(Library):
 
     name = "JAX"
 
-    def scalar(self, value: float, like: Any) -> Any:
-        return self.export(value, like)
+    def scalars(self, values: Iterable[float], like: Any) -> list[Any]:
+        return [self.export(value, like) for value in values]
 
     def device(self, x: Any) -> str:
         (device,) = x.devices()
@@ -124,8 +124,8 @@ class CuPy(Library):
 
     name = "CuPy"
 
-    def scalar(self, value: float, like: Any) -> Any:
-        return self.export(value, like)
+    def scalars(self, values: Iterable[float], like: Any) -> list[Any]:
+        return [self.export(value, like) for value in values]
 
     def device(self, x: Any) -> str:
         return f"cuda:{x.device.id}"
@@ -178,7 +178,7 @@ def gather(operation: str, arguments: dict[str, Any]) -> tuple[Library, list[Any
         if x is None:
             continue
         mine = library_of(x)
-        if mine is None or (mine is NUMPY and x.dtype.kind in "iu"):
+        if mine is None or (mine is NUMPY and x.dtype.kind in "iu" and not isinstance(x, np.ma.MaskedArray)):
             if mine is None and not isinstance(x, list | tuple):
                 raise errors.InvalidType(
                     f"[{operation}] {name}: expected an array of NumPy, PyTorch, JAX or CuPy, or a list, "

@@ -137,40 +137,45 @@ def cuda_module() -> Any:
     return _cuda
 
 
-def choose(operation: str, device: str) -> str:
-    """Return the backend for arrays on a device ("cpu" or "cuda:0"); raise where it cannot run there."""
-    wanted = settings().backend
+class Plan(NamedTuple):
+    """Where one call runs: backend ("cpu", "cuda" or "reference"), the name that results record, SIMD, threads."""
+
+    backend: str
+    label: str
+    simd: str
+    threads: int
+
+
+_plans: dict[tuple[Settings, str], Plan] = {}
+
+
+def plan(operation: str, device: str) -> Plan:
+    """Return where a call on arrays of a device ("cpu" or "cuda:0") runs; raise where it cannot run there."""
+    now = settings()
+    known = _plans.get((now, device))
+    if known is None:
+        known = _plans[now, device] = _plan(operation, device, now)
+    return known
+
+
+def _plan(operation: str, device: str, now: Settings) -> Plan:
     kind = device.partition(":")[0]
-    if wanted == "auto":
-        wanted = kind
-    if wanted == "cuda" and kind != "cuda":
+    backend = kind if now.backend == "auto" else now.backend
+    if backend == "cuda" and kind != "cuda":
         raise errors.BackendError(f"[{operation}] backend 'cuda' was asked for, but the arrays are on the {device}")
-    if wanted in ("cpu", "reference") and kind == "cuda":
-        raise errors.BackendError(f"[{operation}] backend '{wanted}' was asked for, but the arrays are on {device}")
-    if wanted == "cuda" and cuda_module() is None:
+    if backend in ("cpu", "reference") and kind == "cuda":
+        raise errors.BackendError(f"[{operation}] backend '{backend}' was asked for, but the arrays are on {device}")
+    if backend == "cuda" and cuda_module() is None:
         raise errors.BackendError(
             f"[{operation}] the arrays are on {device}, but this build of deblai has no CUDA kernels: "
             "reinstall with nvcc on the PATH and DEBLAI_CUDA=ON, or move the arrays to the CPU"
         )
-    return wanted
-
-
-def describe(backend: str) -> str:
-    """Return the name that results record: "cpu/avx512", "cuda" or "reference"."""
     if backend != "cpu":
-        return backend
-    return "cpu/" + _simd_name(settings().simd)
+        return Plan(backend, backend, "", 0)
+    from . import _core
 
-
-_simd_names: dict[str, str] = {}
-
-
-def _simd_name(requested: str) -> str:
-    if requested not in _simd_names:
-        from . import _core
-
-        _simd_names[requested] = _core.simd(requested)
-    return _simd_names[requested]
+    simd = _core.simd(now.simd)
+    return Plan(backend, f"cpu/{simd}", simd, now.threads)
 
 
 def available_memory() -> int:

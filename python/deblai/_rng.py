@@ -16,6 +16,7 @@ def generator(operation: str, rng: Any) -> np.random.Generator:
     try:
         return np.random.default_rng(rng)
     except (TypeError, ValueError) as error:
-        raise errors.InvalidType(
-            f"[{operation}] rng: expected None, a seed or a numpy.random.Generator, got {type(rng).__name__}"
+        kind = errors.InvalidType if isinstance(error, TypeError) else errors.InvalidValue
+        raise kind(
+            f"[{operation}] rng: expected None, a nonnegative seed or a numpy.random.Generator, got {rng!r}"
         ) from error

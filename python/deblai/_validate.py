@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 from . import errors
@@ -37,19 +38,19 @@ def weights(operation: str, name: str, a: Any, of: Any, of_name: str) -> Any:
 def positive_integer(operation: str, name: str, n: Any) -> int:
     """Return n as an int of at least 1."""
     try:
-        k = n.__index__()
-    except AttributeError:
+        k = operator.index(n)
+    except TypeError:
         k = None
     if isinstance(n, bool) or k is None:
         raise errors.InvalidType(f"[{operation}] {name}: expected a positive integer, got {n!r}")
     if k < 1:
         raise errors.InvalidValue(f"[{operation}] {name}: expected a positive integer, got {n!r}")
-    return int(k)
+    return k
 
 
 def exponent(operation: str, p: Any) -> float:
     """Return the exponent p of a Wasserstein distance, 1 <= p < 1000."""
-    value = p if type(p) is float else real(operation, "p", p)
+    value = float(p) if type(p) in (int, float) else real(operation, "p", p)
     if not 1 <= value < 1000:
         raise errors.InvalidValue(f"[{operation}] p: expected 1 <= p < 1000, got {p!r}")
     return value
@@ -63,6 +64,8 @@ def real(operation: str, name: str, value: Any) -> float:
         number = float(value)
     except (TypeError, ValueError) as error:
         raise errors.InvalidType(f"[{operation}] {name}: expected a number, got {value!r}") from error
+    except OverflowError:
+        number = math.inf
     if not math.isfinite(number):
         raise errors.InvalidValue(f"[{operation}] {name}: expected a finite number, got {value!r}")
     return number

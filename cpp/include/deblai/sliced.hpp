@@ -22,15 +22,24 @@ struct Problem {
 
 template <class T>
 struct Output {
-    double* cost = nullptr;  // (L,) W_p^p of each direction; untouched where an interrupt came first
+    double* cost = nullptr;  // (L,) W_p^p of each direction, in host memory; NaN where an interrupt came first
     Matrix<T> grad_x, grad_y;
     Vector<T> grad_a, grad_b;  // null: not wanted
 };
 
-// Returns the number of directions done: all L, or fewer after a stop (gradients are then void).
+// What the directions done say: their number (all L, or fewer after a stop: gradients are then void), the mean
+// of their costs, and its standard error as for independent directions (NaN for a single one).
+struct Estimate {
+    index_t done;
+    double mean;
+    double standard_error;
+};
+
+Estimate estimate(const double* cost, index_t count);
+
 // Throws InvalidValue for NaN or infinite entries, negative weights or zero mass.
 template <class T>
-index_t wasserstein(const Problem<T>& problem, const Output<T>& output, const Control& control = {});
+Estimate wasserstein(const Problem<T>& problem, const Output<T>& output, const Control& control = {});
 
 // Bytes that one call allocates: O((n + m) * (chunk + threads)), with chunk <= 32 directions at a time.
 template <class T>

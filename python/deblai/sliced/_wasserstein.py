@@ -136,11 +136,13 @@ def wasserstein(
 
 
 def _wanted(grad: Any, a: Any, b: Any) -> tuple[str, ...]:
-    if not grad:
+    if grad is False or grad is None or grad == ():
         return ()
     given = ("x", "y") + (("a",) if a is not None else ()) + (("b",) if b is not None else ())
     if grad is True:
         return given
+    if not isinstance(grad, str | list | tuple | set | frozenset):
+        raise errors.InvalidType(f"[{OPERATION}] grad: expected True, False or names among {NAMES}, got {grad!r}")
     names = (grad,) if isinstance(grad, str) else tuple(grad)
     for name in names:
         if name not in NAMES:

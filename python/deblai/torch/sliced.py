@@ -29,14 +29,18 @@ def sliced_wasserstein(
     grad_y: bool,
     grad_a: bool,
     grad_b: bool,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Return value_p (0-d), W_p^p of each direction (float64, CPU), and four gradients (empty where not wanted)."""
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Return value_p (0-d), W_p^p of each direction, mean and standard error (float64, CPU), and four gradients.
+
+    Gradients that are not wanted are empty.
+    """
     problem = Problem(TORCH, x, y, a, b, directions, p, False)
     wanted = tuple(name for name, flag in zip(NAMES, (grad_x, grad_y, grad_a, grad_b), strict=True) if flag)
     evaluation = evaluate(problem, wanted)
     value_p = torch.tensor(evaluation.mean, dtype=x.dtype, device=x.device)
+    moments = torch.tensor([evaluation.mean, evaluation.stderr], dtype=torch.float64)
     gradients = [evaluation.grad.get(name, x.new_empty(0)) for name in NAMES]
-    return value_p, torch.from_numpy(evaluation.cost), *gradients
+    return value_p, torch.from_numpy(evaluation.cost), moments, *gradients
 
 
 @sliced_wasserstein.register_fake
@@ -45,12 +49,13 @@ def _(x, y, a, b, directions, p, grad_x, grad_y, grad_a, grad_b):  # type: ignor
         return torch.empty(t.shape, dtype=t.dtype, device=t.device) if wanted else x.new_empty(0)
 
     cost = torch.empty(directions.shape[0], dtype=torch.float64, device="cpu")
-    return x.new_empty(()), cost, like(x, grad_x), like(y, grad_y), like(a, grad_a), like(b, grad_b)
+    moments = torch.empty(2, dtype=torch.float64, device="cpu")
+    return x.new_empty(()), cost, moments, like(x, grad_x), like(y, grad_y), like(a, grad_a), like(b, grad_b)
 
 
 def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     ctx.mark_non_differentiable(*output[1:])
-    ctx.save_for_backward(*output[2:])
+    ctx.save_for_backward(*output[3:])
 
 
 def _backward(ctx: Any, grad_value_p: Tensor, *_: Any) -> tuple[Any, ...]:
@@ -70,11 +75,11 @@ def wasserstein(problem: Problem, wanted: tuple[str, ...]) -> SlicedResult:
     tensors = dict(zip(NAMES, problem[1:5], strict=True))
     tracks = torch.is_grad_enabled()
     flags = [name in wanted or (tracks and t is not None and t.requires_grad) for name, t in tensors.items()]
-    value_p, cost, *gradients = sliced_wasserstein(
+    value_p, cost, moments, *gradients = sliced_wasserstein(
         *tensors.values(), problem.directions.detach(), problem.p, *flags
     )
     by_name = dict(zip(NAMES, gradients, strict=True))
-    device = str(problem.x.device)
-    label = _backend.describe(_backend.choose(OPERATION, device))
-    evaluation = Evaluation(cost.numpy(), float(cost.mean()), {name: by_name[name].detach() for name in wanted}, label)
+    label = _backend.plan(OPERATION, str(problem.x.device)).label
+    mean, stderr = moments.tolist()
+    evaluation = Evaluation(cost.numpy(), mean, stderr, {name: by_name[name].detach() for name in wanted}, label)
     return summarize(problem, evaluation, value_p)

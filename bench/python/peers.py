@@ -1,0 +1,72 @@
+"""Timing in pairs: the machine drifts, so a peer is always timed next to deblai and the ratio is what counts."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+RESULTS = Path(__file__).resolve().parent.parent / "results"
+
+
+def once(f: Callable[[], Any]) -> tuple[float, Any]:
+    """Seconds of one call, and what it returned."""
+    start = time.perf_counter()
+    result = f()
+    return time.perf_counter() - start, result
+
+
+def paired(ours: Callable[[], Any], theirs: Callable[[], Any], budget: float = 6.0) -> dict[str, Any]:
+    """Run both in turn, A B A B ..., after a warm-up; medians of each and of the ratios pair by pair."""
+    mine, value = once(ours)
+    other, peer_value = once(theirs)
+    slow = other > budget
+    times: list[tuple[float, float]] = []
+    start = time.perf_counter()
+    while len(times) < (1 if slow else 3) or (len(times) < 15 and time.perf_counter() - start < budget):
+        times.append((once(ours)[0], once(theirs)[0]))
+    a, b = np.array(times).T
+    return {
+        "ours_s": float(np.median(a)),
+        "peer_s": float(np.median(b)),
+        "ratio": float(np.median(b / a)),
+        "ratio_min": float((b / a).min()),
+        "ratio_max": float((b / a).max()),
+        "pairs": len(times),
+        "ours_value": value,
+        "peer_value": peer_value,
+    }
+
+
+def machine() -> dict[str, Any]:
+    """What the numbers were measured on."""
+    import deblai
+
+    commit = os.environ.get("DEBLAI_COMMIT", "")
+    if not commit:
+        try:
+            commit = subprocess.run(
+                ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True, cwd=RESULTS
+            ).stdout.strip()
+        except (OSError, subprocess.CalledProcessError):
+            commit = "unknown"
+    model = next(
+        (line.partition(":")[2].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")),
+        platform.processor(),
+    )
+    return {"commit": commit, "cpu": model, "cores": os.cpu_count(), **deblai.info()}
+
+
+def save(name: str, rows: list[dict[str, Any]], **more: Any) -> Path:
+    """Write rows to bench/results/<name>.json."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps({"machine": machine(), **more, "rows": rows}, indent=1) + "\n")
+    return path
