@@ -14,11 +14,10 @@ import timeit
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-from peers import save
-
 import deblai
+import numpy as np
 from deblai import _core, _dlpack
+from peers import save
 
 
 def microseconds(f: Callable[[], Any], number: int = 2000) -> float:
@@ -72,15 +71,22 @@ def interrupt(n: int, trials: int = 5) -> dict[str, Any]:
         except deblai.Interrupted:
             latencies.append(time.perf_counter() - sent[0])
         timer.join()
-    return {"what": f"Ctrl-C, n={n}", "us": max(latencies) * 1e6, "median_us": float(np.median(latencies)) * 1e6,
-            "goal_us": 5e5}
+    return {
+        "what": f"Ctrl-C, n={n}",
+        "us": max(latencies) * 1e6,
+        "median_us": float(np.median(latencies)) * 1e6,
+        "goal_us": 5e5,
+    }
 
 
 def main() -> None:
-    rows = overhead() + [interrupt(10_000), interrupt(1_000_000)]
+    rows = [*overhead(), interrupt(10000), interrupt(1000000)]
     for row in rows:
-        goal = "" if row["goal_us"] is None else f"  goal {row['goal_us']:g}: " + (
-            "met" if row["us"] <= row["goal_us"] else "NOT MET")
+        goal = (
+            ""
+            if row["goal_us"] is None
+            else f"  goal {row['goal_us']:g}: " + ("met" if row["us"] <= row["goal_us"] else "NOT MET")
+        )
         print(f"{row['what']:45} {row['us']:12.2f} us{goal}")
     print("written:", save("call", rows))
 

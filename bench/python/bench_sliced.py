@@ -12,10 +12,9 @@ import importlib.util
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import deblai
 import numpy as np
 from peers import paired, save
-
-import deblai
 
 Call = Callable[[], float]
 
@@ -64,7 +63,7 @@ def torch_rows(x: np.ndarray, y: np.ndarray, theta: np.ndarray, backward: bool =
         value = torch.sqrt((gap**2).mean())
         if backward:
             value.backward()
-        return float(value)
+        return float(value.detach())
 
     return f
 
@@ -83,7 +82,7 @@ def pot(x: np.ndarray, y: np.ndarray, theta: np.ndarray, backward: bool = False)
         a.grad = None
         value = ot.sliced_wasserstein_distance(a, b, projections=t.T)
         value.backward()
-        return float(value)
+        return float(value.detach())
 
     return f
 
@@ -149,8 +148,10 @@ def main() -> None:
     parser.add_argument("--no-save", action="store_true", help="print only")
     options = parser.parse_args()
     rows: list[dict[str, Any]] = []
-    print(f"{'peer':24} {'n':>8} {'d':>4} {'L':>5} {'deblai s':>9} {'peer s':>9} {'ratio':>7} {'range':>13} {'goal':>5}  "
-          f"{'our error':>9} {'its error':>9}")
+    print(
+        f"{'peer':24} {'n':>8} {'d':>4} {'L':>5} {'deblai s':>9} {'peer s':>9} {'ratio':>7} {'range':>13} {'goal':>5}  "
+        f"{'our error':>9} {'its error':>9}"
+    )
     for n, d, count, peer, module, goal in cases(options.quick):
         if importlib.util.find_spec(module) is None:
             print(f"{peer:24} missing: pip install it to compare")
@@ -164,9 +165,12 @@ def main() -> None:
         row["peer_error"] = abs(row.pop("peer_value") / exact - 1)
         rows.append(row)
         verdict = "" if goal is None else f"{goal:5.0f}" + ("" if row["ratio"] >= goal else " NOT MET")
-        print(f"{peer:24} {n:8} {d:4} {count:5} {row['ours_s']:9.4f} {row['peer_s']:9.4f} {row['ratio']:7.1f} "
-              f"{row['ratio_min']:6.1f}-{row['ratio_max']:<6.1f} {verdict:>5}  {row['ours_error']:9.1e} "
-              f"{row['peer_error']:9.1e}", flush=True)
+        print(
+            f"{peer:24} {n:8} {d:4} {count:5} {row['ours_s']:9.4f} {row['peer_s']:9.4f} {row['ratio']:7.1f} "
+            f"{row['ratio_min']:6.1f}-{row['ratio_max']:<6.1f} {verdict:>5}  {row['ours_error']:9.1e} "
+            f"{row['peer_error']:9.1e}",
+            flush=True,
+        )
     if not options.no_save:
         print("written:", save("sliced_peers", rows))
 

@@ -25,7 +25,7 @@ def once(f: Callable[[], Any]) -> tuple[float, Any]:
 
 def paired(ours: Callable[[], Any], theirs: Callable[[], Any], budget: float = 6.0) -> dict[str, Any]:
     """Run both in turn, A B A B ..., after a warm-up; medians of each and of the ratios pair by pair."""
-    mine, value = once(ours)
+    value = once(ours)[1]
     other, peer_value = once(theirs)
     slow = other > budget
     times: list[tuple[float, float]] = []
@@ -57,10 +57,9 @@ def machine() -> dict[str, Any]:
             ).stdout.strip()
         except (OSError, subprocess.CalledProcessError):
             commit = "unknown"
-    model = next(
-        (line.partition(":")[2].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")),
-        platform.processor(),
-    )
+    cpuinfo = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    models = (line.partition(":")[2].strip() for line in cpuinfo if line.startswith("model name"))
+    model = next(models, platform.processor())
     return {"commit": commit, "cpu": model, "cores": os.cpu_count(), **deblai.info()}
 
 

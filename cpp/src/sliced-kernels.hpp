@@ -20,7 +20,7 @@ struct Side {
     double total_mass;
     bool slope;
 
-    bool ranked() const { return slope || potential || mass; }
+    DEBLAI_HD bool ranked() const { return slope || potential || mass; }
 };
 
 template <class T>
@@ -48,7 +48,7 @@ struct Kernels {
 // Scratch of one slice: per side two rows of (value, index) pairs when ranked, one of values when not,
 // and one of cumulative masses when weighted.
 template <class T>
-std::size_t side_scratch(index_t size, bool ranked, bool weighted) {
+DEBLAI_HD std::size_t side_scratch(index_t size, bool ranked, bool weighted) {
     const std::size_t n = (static_cast<std::size_t>(size) + 15) / 16 * 16;
     return n * ((ranked ? 4 : 1) * sizeof(T) + (weighted ? sizeof(double) : 0));
 }

@@ -33,7 +33,7 @@ template <class T>
 struct Plan {
     index_t ld_x, ld_y, chunk;
     bool potential_x, potential_y;
-    std::size_t rows, scratch, tile;  // bytes
+    std::size_t rows, theta, scratch, tile;  // bytes
 
     Plan(const Problem<T>& q, const Output<T>& out)
         : ld_x(padded(q.x.rows)), ld_y(padded(q.y.rows)), potential_x(out.grad_a), potential_y(out.grad_b) {
@@ -42,6 +42,7 @@ struct Plan {
         chunk = std::clamp<index_t>(static_cast<index_t>(budget / one), 8, 32);
         chunk = std::min(chunk, q.directions.rows);
         rows = one * chunk;
+        theta = sizeof(T) * q.x.cols * chunk;
         const bool weighted = q.a || q.b;
         const auto side = [&](index_t n, const Vector<const T>& w, bool grad, bool potential) {
             return side_scratch<T>(n, w || grad || potential, weighted);
@@ -81,7 +82,9 @@ double work_estimate(const Problem<T>& q) {
 template <class T>
 std::size_t workspace_bytes(const Problem<T>& problem, const Output<T>& output, int threads) {
     const Plan<T> plan(problem, output);
-    return plan.rows + (plan.scratch + plan.tile) * (threads > 0 ? threads : hardware_threads());
+    const std::size_t count = threads > 0 ? threads : hardware_threads();
+    const std::size_t team = 1024 + 128 * count;
+    return plan.rows + plan.theta + (plan.scratch + plan.tile) * count + team;
 }
 
 Estimate estimate(const double* cost, index_t count) {
@@ -110,7 +113,7 @@ Estimate wasserstein(const Problem<T>& q, const Output<T>& out, const Control& c
 
     const Plan<T> plan(q, out);
     const index_t d = q.x.cols, L = q.directions.rows, n = q.x.rows, m = q.y.rows;
-    const Buffer rows = allocate(plan.rows), theta_buffer = allocate(sizeof(T) * d * L);
+    const Buffer rows = allocate(plan.rows), theta_buffer = allocate(plan.theta);
     const std::size_t per_worker = plan.scratch + plan.tile;
     const Buffer scratch = allocate(per_worker * team.size());
     T* const rows_x = reinterpret_cast<T*>(rows.get());
@@ -118,8 +121,6 @@ Estimate wasserstein(const Problem<T>& q, const Output<T>& out, const Control& c
     T* const potentials_x = rows_y + plan.ld_y * plan.chunk;
     T* const potentials_y = potentials_x + (plan.potential_x ? plan.ld_x * plan.chunk : 0);
     T* const theta = reinterpret_cast<T*>(theta_buffer.get());
-    for (index_t l = 0; l < L; ++l)
-        for (index_t k = 0; k < d; ++k) theta[l * d + k] = q.directions(l, k);
     const auto tile = [&](int worker) {
         return reinterpret_cast<T*>(scratch.get() + per_worker * worker + plan.scratch);
     };
@@ -127,12 +128,13 @@ Estimate wasserstein(const Problem<T>& q, const Output<T>& out, const Control& c
     std::fill(out.cost, out.cost + L, std::numeric_limits<double>::quiet_NaN());
     for (index_t l0 = 0; l0 < L && !team.stopped(); l0 += plan.chunk) {
         const index_t count = std::min(plan.chunk, L - l0);
-        const T* const th = theta + l0 * d;
+        for (index_t l = 0; l < count; ++l)
+            for (index_t k = 0; k < d; ++k) theta[l * d + k] = q.directions(l0 + l, k);
         team.run(tasks(n) + tasks(m), [&](index_t task, int worker) {
             const bool first = task < tasks(n);
             const index_t begin = (first ? task : task - tasks(n)) * point_task;
             const auto& points = first ? q.x : q.y;
-            kernel.project(points, begin, std::min(points.rows, begin + point_task), th, count,
+            kernel.project(points, begin, std::min(points.rows, begin + point_task), theta, count,
                            first ? rows_x : rows_y, first ? plan.ld_x : plan.ld_y, tile(worker));
         });
         team.run(count, [&](index_t l, int worker) {
@@ -152,7 +154,7 @@ Estimate wasserstein(const Problem<T>& q, const Output<T>& out, const Control& c
             if (!grad) return;
             team.run(tasks(grad.rows), [&](index_t task, int worker) {
                 const index_t begin = task * point_task;
-                kernel.spread(from, ld, begin, std::min(grad.rows, begin + point_task), th, count, grad, tile(worker));
+                kernel.spread(from, ld, begin, std::min(grad.rows, begin + point_task), theta, count, grad, tile(worker));
             });
         };
         const auto add = [&](const T* from, index_t ld, Vector<T> grad) {
@@ -168,7 +170,10 @@ Estimate wasserstein(const Problem<T>& q, const Output<T>& out, const Control& c
         add(potentials_x, plan.ld_x, out.grad_a);
         add(potentials_y, plan.ld_y, out.grad_b);
     }
-    return estimate(out.cost, L);
+    Estimate e = estimate(out.cost, L);
+    // All costs may be there when a stop leaves gradients unfinished.
+    if (team.stopped() && (out.grad_x || out.grad_y || out.grad_a || out.grad_b)) e.done = std::min(e.done, L - 1);
+    return e;
 }
 
 template Estimate wasserstein(const Problem<float>&, const Output<float>&, const Control&);

@@ -28,11 +28,13 @@ template <>
 struct VecOf<float> {
     typedef float type __attribute__((vector_size(DEBLAI_VECTOR_BYTES)));
     typedef std::int32_t bits __attribute__((vector_size(DEBLAI_VECTOR_BYTES)));
+    typedef std::uint32_t words __attribute__((vector_size(DEBLAI_VECTOR_BYTES)));
 };
 template <>
 struct VecOf<double> {
     typedef double type __attribute__((vector_size(DEBLAI_VECTOR_BYTES)));
     typedef std::int64_t bits __attribute__((vector_size(DEBLAI_VECTOR_BYTES)));
+    typedef std::uint64_t words __attribute__((vector_size(DEBLAI_VECTOR_BYTES)));
 };
 template <class T>
 using Vec = typename VecOf<T>::type;
@@ -74,6 +76,13 @@ DEBLAI_HD double sum(Vec<double> v) {
 template <class T>
 DEBLAI_HD Bits<T> as_bits(Vec<T> v) {
     return (Bits<T>)v;
+}
+
+// a - b modulo 2^32 or 2^64.
+template <class T>
+DEBLAI_HD Bits<T> wrapping_minus(Bits<T> a, Bits<T> b) {
+    using Words = typename VecOf<T>::words;
+    return (Bits<T>)((Words)a - (Words)b);
 }
 
 template <class T>
@@ -148,8 +157,8 @@ DEBLAI_HD Vec<T> vlog(Vec<T> x) {
     constexpr T lift = T(std::int64_t{1} << (C::mantissa + 2));
     const auto tiny = x < C::min_normal;
     const Bits<T> ix = as_bits<T>(tiny ? x * lift : x);
-    const Bits<T> k = (ix - C::sqrt_half) >> C::mantissa;
-    const Vec<T> f = (Vec<T>)(ix - (k << C::mantissa)) - T(1);
+    const Bits<T> k = wrapping_minus<T>(ix, Bits<T>{} + C::sqrt_half) >> C::mantissa;
+    const Vec<T> f = (Vec<T>)wrapping_minus<T>(ix, k << C::mantissa) - T(1);
     const Vec<T> e = __builtin_convertvector(tiny ? k - (C::mantissa + 2) : k, Vec<T>);
     const Vec<T> s = f / (f + T(2)), z = s * s, h = f * f * T(0.5);
     const Vec<T> y = e * C::ln2_hi + (f - (h - (s * (h + z * horner(C::log_poly, z)) + e * C::ln2_lo)));

@@ -8,7 +8,6 @@ from __future__ import annotations
 from . import errors, results, sliced
 from ._backend import get_num_threads, set_num_threads, use_backend
 from ._info import info
-from ._version import __version__
 from .errors import ConvergenceWarning, DeblaiError, Interrupted
 
 __all__ = [
@@ -24,3 +23,12 @@ __all__ = [
     "sliced",
     "use_backend",
 ]
+
+
+def __getattr__(name: str) -> str:
+    """Look the version up only when somebody asks: importlib.metadata is half of the import time."""
+    if name == "__version__":
+        from ._version import __version__
+
+        return __version__
+    raise AttributeError(f"module 'deblai' has no attribute {name!r}")

@@ -205,7 +205,7 @@ def gather(operation: str, arguments: dict[str, Any]) -> tuple[Library, list[Any
         if library not in (None, NUMPY):
             name = list(arguments)[convert[0]]
             raise errors.InvalidType(
-                f"[{operation}] {name}: expected a {library.name} array to match {first}, "  # type: ignore[union-attr]
+                f"[{operation}] {name}: expected a {library.name} array to match {first}, "
                 f"got {type(arrays[convert[0]]).__name__}"
             )
         for k in convert:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
-from . import errors
+from . import _validate, errors
 
 BACKENDS = ("auto", "cpu", "cuda", "reference")
 SIMD = ("", "baseline", "avx2", "avx512")
@@ -75,14 +75,20 @@ def set_num_threads(n: int) -> None:
     1
     >>> deblai.set_num_threads(before)
     """
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise errors.InvalidValue(f"[set_num_threads] n: expected a positive integer, got {n!r}")
+    n = _validate.positive_integer("set_num_threads", "n", n)
     changed = (_process[0] if _process else _from_environment())._replace(threads=n)
     _process[:] = [changed]
 
 
 def get_num_threads() -> int:
-    """Return the number of threads that CPU kernels use."""
+    """Return the number of threads that CPU kernels use.
+
+    Examples
+    --------
+    >>> import deblai
+    >>> deblai.get_num_threads() >= 1
+    True
+    """
     return settings().threads
 
 
@@ -118,9 +124,7 @@ def use_backend(backend: str | None = None, *, simd: str | None = None, threads:
             raise errors.InvalidValue(f"[use_backend] simd: expected one of {SIMD[1:]}, got {simd!r}")
         now = now._replace(simd=simd)
     if threads is not None:
-        if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-            raise errors.InvalidValue(f"[use_backend] threads: expected a positive integer, got {threads!r}")
-        now = now._replace(threads=threads)
+        now = now._replace(threads=_validate.positive_integer("use_backend", "threads", threads))
     token = _settings.set(now)
     try:
         yield

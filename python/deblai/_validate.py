@@ -50,10 +50,10 @@ def positive_integer(operation: str, name: str, n: Any) -> int:
 
 def exponent(operation: str, p: Any) -> float:
     """Return the exponent p of a Wasserstein distance, 1 <= p < 1000."""
-    value = float(p) if type(p) in (int, float) else real(operation, "p", p)
+    value = p if type(p) in (int, float) else real(operation, "p", p)
     if not 1 <= value < 1000:
         raise errors.InvalidValue(f"[{operation}] p: expected 1 <= p < 1000, got {p!r}")
-    return value
+    return float(value)
 
 
 def real(operation: str, name: str, value: Any) -> float:

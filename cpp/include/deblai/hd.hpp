@@ -1,5 +1,5 @@
 // Qualifiers for small functors that the host, each instruction set and the GPU compile from one source.
-// They are static and always inlined: a copy compiled for AVX-512 can then never stand in for a baseline one.
+// They are always inlined, so that no copy compiled for AVX-512 can stand in for a baseline one.
 #pragma once
 
 #include <cstdint>

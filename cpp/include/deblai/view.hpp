@@ -39,7 +39,7 @@ struct Vector {
     index_t stride = 1;
 
     DEBLAI_HD T& operator()(index_t i) const { return data[i * stride]; }
-    explicit operator bool() const { return data != nullptr; }
+    explicit DEBLAI_HD operator bool() const { return data != nullptr; }
 };
 
 template <class T>
@@ -53,7 +53,7 @@ struct Matrix {
     DEBLAI_HD T& operator()(index_t i, index_t k) const {
         return data[i * row_stride + k * col_stride];
     }
-    explicit operator bool() const { return data != nullptr; }
+    explicit DEBLAI_HD operator bool() const { return data != nullptr; }
 };
 
 }  // namespace deblai

@@ -184,7 +184,8 @@ def _report(rows: list[Row], out: Path) -> None:
     print(f"backend {_backend.plan('quickstart', 'cpu').label}, {_backend.plan('quickstart', 'cpu').threads} threads\n")
     width = max(len(row.what) for row in rows)
     wide = max(len(row.size) for row in rows)
-    print(f"{'what':{width}}  {'size':{wide}}  {'seconds':>8}  {'value':>12}  {'truth':>12}  {'error':>8}  {'bound':>8}")
+    columns = f"{'seconds':>8}  {'value':>12}  {'truth':>12}  {'error':>8}  {'bound':>8}"
+    print(f"{'what':{width}}  {'size':{wide}}  {columns}")
     for row in rows:
         print(
             f"{row.what:{width}}  {row.size:{wide}}  {row.seconds:8.3f}  {row.value:12.8f}  {row.truth:12.8f}  "

@@ -18,9 +18,8 @@ def _cumulative(weights: Array | None, order: Array, other: int) -> tuple[Array,
     if weights is None:
         masses = np.full(len(order), other, dtype=np.int64)
         return np.cumsum(masses), masses, float(len(order) * other)
-    masses = weights[order] / weights.sum()
-    cumulative = np.cumsum(masses)
-    return cumulative / cumulative[-1], masses, 1.0
+    cumulative = np.cumsum(weights[order])
+    return cumulative / cumulative[-1], weights[order] / cumulative[-1], 1.0
 
 
 def _power(d: Array, p: float) -> tuple[Array, Array]:

@@ -13,6 +13,7 @@ from ..results import SlicedResult
 
 OPERATION = "sliced.wasserstein"
 NAMES = ("x", "y", "a", "b")
+FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 class Problem(NamedTuple):
@@ -49,12 +50,15 @@ def evaluate(q: Problem, wanted: tuple[str, ...] = (), operation: str = OPERATIO
     except errors.InvalidValue as error:
         if operation == OPERATION:
             raise
-        raise errors.InvalidValue(str(error).replace(OPERATION, operation)) from None
-    if not isfinite(mean):
-        raise errors.InvalidValue(
-            f"[{operation}] x, y: the distance overflows {q.library.dtype(q.x)} projections or float64 costs; "
-            "rescale the points"
-        )
+        message = str(error).replace(f"[{OPERATION}] y:", f"[{operation}] target:")
+        raise errors.InvalidValue(message.replace(OPERATION, operation)) from None
+    if not mean * len(cost) <= FLOAT32_MAX:
+        dtype = q.library.dtype(q.x)
+        if not isfinite(mean) or (dtype == "float32" and cost.max() > FLOAT32_MAX):
+            names = "x, y" if operation == OPERATION else "x, target"
+            raise errors.InvalidValue(
+                f"[{operation}] {names}: the distance overflows {dtype} results or float64 costs; rescale the points"
+            )
     return Evaluation(cost, mean, stderr, grad, plan.label)
 
 
@@ -66,7 +70,7 @@ def _reference(
 ) -> Outcome:
     from ..reference import sliced
 
-    arrays = [None if v is None else q.library.numpy(v) for v in (q.x, q.y, q.a, q.b, q.directions)]
+    arrays: list[Any] = [None if v is None else q.library.numpy(v) for v in (q.x, q.y, q.a, q.b, q.directions)]
     for name, v in zip((*NAMES, "directions"), arrays, strict=True):
         if v is not None and not np.isfinite(v).all():
             raise errors.InvalidValue(f"[{OPERATION}] {name}: expected finite values, got nan or inf")
@@ -74,7 +78,9 @@ def _reference(
             raise errors.InvalidValue(
                 f"[{OPERATION}] {name}: expected finite nonnegative weights of positive total mass"
             )
-    cost[:], *gradients = sliced.wasserstein(*arrays, q.p)  # type: ignore[misc, arg-type]
+    x, y, a, b, directions = arrays
+    with np.errstate(over="ignore", invalid="ignore"):  # the caller looks at the mean
+        cost[:], *gradients = sliced.wasserstein(x, y, a, b, directions, q.p)
     by_name = dict(zip(NAMES, gradients, strict=True))
     stderr = float(cost.std(ddof=1)) / sqrt(len(cost)) if len(cost) > 1 else nan
     return float(cost.mean()), stderr, {name: q.library.export(by_name[name], q.x) for name in wanted}
@@ -94,9 +100,7 @@ def _compiled(
             view(directions),
         )
     except (RuntimeError, BufferError) as error:
-        raise errors.InvalidType(
-            f"[{OPERATION}] x, y, a, b, directions: expected {library.name} arrays that DLPack can read, {error}"
-        ) from error
+        raise _unreadable(q) from error
     costs = _dlpack.view(cost, True)
     outputs: dict[str, Any] = {}
     targets: tuple[Any, ...] = (None, None, None, None)
@@ -119,6 +123,18 @@ def _compiled(
     return mean, stderr, outputs
 
 
+def _unreadable(q: Problem) -> errors.InvalidType:
+    for name, v in zip((*NAMES, "directions"), (*q[1:5], q.directions), strict=True):
+        try:
+            None if v is None else q.library.view(v)
+        except (RuntimeError, BufferError):
+            break
+    return errors.InvalidType(
+        f"[{OPERATION}] {name}: expected a {q.library.name} array that DLPack can read (strides are whole multiples of "
+        "the item size), got one that it cannot; make a copy"
+    )
+
+
 def _interrupted(q: Problem, cost: np.ndarray[Any, Any], label: str) -> errors.Interrupted:
     """Keep the directions that were done; the kernel left NaN for the others."""
     done = np.isfinite(cost)
@@ -128,9 +144,7 @@ def _interrupted(q: Problem, cost: np.ndarray[Any, Any], label: str) -> errors.I
         stderr = float(kept.std(ddof=1)) / sqrt(len(kept)) if len(kept) > 1 else nan
         rest = q._replace(directions=q.library.export(q.library.numpy(q.directions)[done], q.x))
         partial = summarize(rest, Evaluation(kept, float(kept.mean()), stderr, {}, label))
-    return errors.Interrupted(
-        f"[{OPERATION}] interrupted after {int(done.sum())} of {len(cost)} directions", partial
-    )
+    return errors.Interrupted(f"[{OPERATION}] interrupted after {int(done.sum())} of {len(cost)} directions", partial)
 
 
 def summarize(q: Problem, evaluation: Evaluation, tracked: Any = None) -> SlicedResult:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import _rng, _validate, errors
+from .. import _backend, _rng, _validate, errors
 from .._array import TORCH, gather
 from ..results import SlicedResult
 from ._directions import sphere
@@ -115,6 +115,7 @@ def wasserstein(
         d = points_x.shape[1]
         exact = d == 1 and directions == "auto"
         count = 1 if exact else _validate.positive_integer(OPERATION, "n_projections", n_projections)
+        _backend.require_memory(OPERATION, 24 * count * d)
         drawn = [[1.0]] if exact else sphere(_rng.generator(OPERATION, rng), count, d)
         theta = library.export(drawn, points_x)
     else:

@@ -58,7 +58,21 @@ def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]
     ctx.save_for_backward(*output[3:])
 
 
+class _Once(torch.autograd.Function):
+    """The identity, whose backward raises: the gradient's own derivatives are not known, and not zero."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, tracked: Tensor) -> Tensor:
+        return value.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *_: Any) -> Any:
+        raise RuntimeError(f"[{OPERATION}] double backward is not supported: value is differentiable once")
+
+
 def _backward(ctx: Any, grad_value_p: Tensor, *_: Any) -> tuple[Any, ...]:
+    if torch.is_grad_enabled():
+        grad_value_p = _Once.apply(grad_value_p, grad_value_p.new_zeros((), requires_grad=True))  # type: ignore[no-untyped-call]
     gradients = []
     for needed, name, gradient in zip(ctx.needs_input_grad[:4], NAMES, ctx.saved_tensors, strict=True):
         if needed and gradient.numel() == 0:
