@@ -42,7 +42,8 @@ void row(deblai::bench::Report& report, const char* type, index_t n, index_t d, 
         double sum = 0;
         for (index_t i = 0; i < n; ++i) {
             double s = 0;
-            for (index_t k = 0; k < d; ++k) s += theta[l * d + k] * (double(y[i * d + k]) - double(x[(n - 1 - i) * d + k]));
+            for (index_t k = 0; k < d; ++k)
+                s += theta[l * d + k] * (double(y[i * d + k]) - double(x[(n - 1 - i) * d + k]));
             sum += s * s;
         }
         truth += sum / n / L;

@@ -42,7 +42,8 @@ public:
     }
 
     void header() const {
-        std::printf("%-44s %10s %10s %6s %16s %7s %9s\n", "case", "median s", "goal s", "met", "rate", "floor", "error");
+        std::printf("%-44s %10s %10s %6s %16s %7s %9s\n", "case", "median s", "goal s", "met", "rate", "floor",
+                    "error");
     }
 
     // One JSON array of objects, for bench/results.

@@ -3,6 +3,7 @@
 
 #include "deblai/simd.hpp"
 
+// clang-format off
 #if defined(DEBLAI_HAVE_X86_LEVELS)
 #define DEBLAI_DECLARE_LEVELS(type, name)                                   \
     namespace deblai::baseline { extern const type name; }                  \
@@ -14,3 +15,4 @@
     namespace deblai::baseline { extern const type name; }
 #define DEBLAI_LEVELS(name) {&baseline::name, nullptr, nullptr}
 #endif
+// clang-format on

@@ -43,12 +43,12 @@ Simd choose_simd(const char* requested) {
     for (int level = 0; level < 3; ++level) {
         if (std::string(names[level]) != requested) continue;
         if (level > static_cast<int>(best_simd()))
-            throw BackendError(std::string("[simd] ") + source + "=" + requested +
-                               ": this CPU or build has at most " + name(best_simd()));
+            throw BackendError(std::string("[simd] ") + source + "=" + requested + ": this CPU or build has at most " +
+                               name(best_simd()));
         return static_cast<Simd>(level);
     }
-    throw InvalidValue(std::string("[simd] ") + source + ": expected baseline, avx2 or avx512, got '" +
-                       requested + "'");
+    throw InvalidValue(std::string("[simd] ") + source + ": expected baseline, avx2 or avx512, got '" + requested +
+                       "'");
 }
 
 }  // namespace deblai

@@ -152,8 +152,7 @@ double walked(const Slice<T>& q, Ranked<T> x, Ranked<T> y, Cdf A, Cdf B, typenam
 
 template <class T>
 Ranked<T> sort_side(const Side<T>& side, std::byte* scratch, const Stop& stop, int worker) {
-    if (!side.ranked())
-        return {sort_values(side.row, reinterpret_cast<T*>(scratch), side.size, stop, worker), nullptr};
+    if (!side.ranked()) return {sort_values(side.row, reinterpret_cast<T*>(scratch), side.size, stop, worker), nullptr};
     const index_t padded = (side.size + 15) / 16 * 16;
     return sort_pairs(side.row, scratch, scratch + padded * sizeof(Pair<T>), side.size, stop, worker);
 }

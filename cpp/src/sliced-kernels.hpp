@@ -41,8 +41,8 @@ struct Kernels {
     // Writes the cost of one direction and what else is wanted; nothing after a stop.
     void (*slice)(const Slice<T>& slice, double* cost);
     // grad(i, :) += sum over l of rows(l, i) theta(l) for i in [begin, end)
-    void (*spread)(const T* rows, index_t ld, index_t begin, index_t end, const T* theta, index_t count,
-                   Matrix<T> grad, T* tile);
+    void (*spread)(const T* rows, index_t ld, index_t begin, index_t end, const T* theta, index_t count, Matrix<T> grad,
+                   T* tile);
 };
 
 // Scratch of one slice: per side two rows of (value, index) pairs when ranked, one of values when not,

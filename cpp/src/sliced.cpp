@@ -139,10 +139,10 @@ Estimate wasserstein(const Problem<T>& q, const Output<T>& out, const Control& c
         });
         team.run(count, [&](index_t l, int worker) {
             Slice<T> s{};
-            s.x = {n, rows_x + l * plan.ld_x, plan.potential_x ? potentials_x + l * plan.ld_x : nullptr, q.a, mass_a,
-                   static_cast<bool>(out.grad_x)};
-            s.y = {m, rows_y + l * plan.ld_y, plan.potential_y ? potentials_y + l * plan.ld_y : nullptr, q.b, mass_b,
-                   static_cast<bool>(out.grad_y)};
+            T* const f = plan.potential_x ? potentials_x + l * plan.ld_x : nullptr;
+            T* const g = plan.potential_y ? potentials_y + l * plan.ld_y : nullptr;
+            s.x = {n, rows_x + l * plan.ld_x, f, q.a, mass_a, static_cast<bool>(out.grad_x)};
+            s.y = {m, rows_y + l * plan.ld_y, g, q.b, mass_b, static_cast<bool>(out.grad_y)};
             s.p = q.p;
             s.scale = 1.0 / static_cast<double>(L);
             s.scratch = scratch.get() + per_worker * worker;
@@ -154,7 +154,8 @@ Estimate wasserstein(const Problem<T>& q, const Output<T>& out, const Control& c
             if (!grad) return;
             team.run(tasks(grad.rows), [&](index_t task, int worker) {
                 const index_t begin = task * point_task;
-                kernel.spread(from, ld, begin, std::min(grad.rows, begin + point_task), theta, count, grad, tile(worker));
+                kernel.spread(from, ld, begin, std::min(grad.rows, begin + point_task), theta, count, grad,
+                              tile(worker));
             });
         };
         const auto add = [&](const T* from, index_t ld, Vector<T> grad) {

@@ -35,9 +35,7 @@ public:
     // After a stop the remaining tasks are skipped. An exception in a task is rethrown here.
     template <class F>
     void run(index_t count, const F& f) {
-        run(count, [](const void* g, index_t task, int worker) {
-            (*static_cast<const F*>(g))(task, worker);
-        }, &f);
+        run(count, [](const void* g, index_t task, int worker) { (*static_cast<const F*>(g))(task, worker); }, &f);
     }
 
 private:

@@ -26,7 +26,7 @@ struct View {
     std::int32_t device_id;
     std::int32_t writable;
     std::int32_t reserved;
-    void* owner;              // what keeps `data` alive; released with the GIL held
+    void* owner;  // what keeps `data` alive; released with the GIL held
     void (*release)(void*);
 };
 static_assert(std::is_standard_layout_v<View> && std::is_trivially_copyable_v<View>);
@@ -50,9 +50,7 @@ struct Matrix {
     index_t row_stride = 0;
     index_t col_stride = 1;
 
-    DEBLAI_HD T& operator()(index_t i, index_t k) const {
-        return data[i * row_stride + k * col_stride];
-    }
+    DEBLAI_HD T& operator()(index_t i, index_t k) const { return data[i * row_stride + k * col_stride]; }
     explicit DEBLAI_HD operator bool() const { return data != nullptr; }
 };
 

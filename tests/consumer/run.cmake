@@ -1,0 +1,35 @@
+# Installs the component cpp of a build tree to a fresh prefix, moves that elsewhere, builds and runs the consumer.
+#   cmake -D build=<build tree> -D source=<repository> -D cxx=<compiler> -P run.cmake
+set(work ${build}/consumer)
+file(REMOVE_RECURSE ${work})
+function(run)
+  execute_process(COMMAND ${ARGV} RESULT_VARIABLE result OUTPUT_VARIABLE text ERROR_VARIABLE text)
+  if(result)
+    message(FATAL_ERROR "${ARGV}\n${text}")
+  endif()
+endfunction()
+
+run(${CMAKE_COMMAND} --install ${build} --component cpp --prefix ${work}/first)
+file(RENAME ${work}/first ${work}/prefix)
+
+file(GLOB_RECURSE installed ${work}/prefix/*)
+foreach(file IN LISTS installed)
+  if(file MATCHES "\\.cmake$")
+    file(READ ${file} text)
+    foreach(path IN ITEMS ${build} ${source} ${work})
+      string(FIND "${text}" "${path}" at)
+      if(NOT at EQUAL -1)
+        message(FATAL_ERROR "${file} mentions ${path}")
+      endif()
+    endforeach()
+  endif()
+endforeach()
+
+run(${CMAKE_COMMAND} -S ${source}/tests/consumer -B ${work}/build -D CMAKE_CXX_COMPILER=${cxx}
+    -D CMAKE_PREFIX_PATH=${work}/prefix -D CMAKE_BUILD_TYPE=Release)
+run(${CMAKE_COMMAND} --build ${work}/build --config Release)
+find_program(consumer consumer PATHS ${work}/build ${work}/build/Release NO_DEFAULT_PATH REQUIRED)
+execute_process(COMMAND ${consumer} RESULT_VARIABLE result)
+if(result)
+  message(FATAL_ERROR "the consumer returned ${result}")
+endif()

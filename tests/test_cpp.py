@@ -1,0 +1,109 @@
+"""The C++ side builds and passes its own tests: the presets, the sanitizers, CUDA or its absence.
+
+ctest also runs the check for leaking symbols (symbols.py) and builds and runs a consumer of the installed library.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not (shutil.which("cmake") and shutil.which("ninja")), reason="cmake or ninja is not installed"),
+    pytest.mark.skipif(not shutil.which("c++"), reason="no C++ compiler"),
+]
+
+JOBS = str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
+NVCC = shutil.which("nvcc")
+
+
+def run(*command, cwd, env=None, check=True, timeout=900):
+    done = subprocess.run(
+        list(map(str, command)),
+        cwd=cwd,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    if check and done.returncode:
+        pytest.fail(f"{' '.join(map(str, command))}\n{done.stdout[-6000:]}")
+    return done
+
+
+def passed(output):
+    """The names of the tests that ctest ran; all of them passed."""
+    assert "100% tests passed" in output, output
+    return set(re.findall(r"Test +#\d+: (\S+) \.* *Passed", output))
+
+
+def sources(root):
+    return {path.stem.removeprefix("test_") for path in (root / "tests" / "cpp").glob("test_*.cpp")}
+
+
+def test_release(root):
+    """Preset dev: every C++ test, the symbols of each instruction set's objects, an installed library and its user."""
+    build = root / "build" / "test-dev"
+    run("cmake", "--preset", "dev", "-B", build, "-D", "DEBLAI_CUDA=OFF", cwd=root)
+    run("cmake", "--build", build, "--parallel", JOBS, cwd=root)
+    done = run("ctest", "--test-dir", build, "--no-tests=error", "--output-on-failure", cwd=root)
+    assert passed(done.stdout) == sources(root) | {"symbols", "symbols-self-test", "consumer"}
+
+
+@pytest.mark.parametrize("preset", ["asan", "tsan"])
+def test_sanitizers(preset, root):
+    """AddressSanitizer with UndefinedBehaviorSanitizer, and ThreadSanitizer, find nothing in the C++ tests."""
+    run("cmake", "--preset", preset, cwd=root)
+    run("cmake", "--build", "--preset", preset, "--parallel", JOBS, cwd=root)
+    done = run("ctest", "--preset", preset, cwd=root)
+    assert passed(done.stdout) >= sources(root)
+
+
+def test_the_sanitizers_are_on(root, tmp_path):
+    """Or else the test above would find nothing ever: the presets' flags reach the library's own objects."""
+    for preset, flag in (("asan", "-fsanitize=address,undefined"), ("tsan", "-fsanitize=thread")):
+        build = tmp_path / preset
+        run("cmake", "--preset", preset, "-B", build, "-D", "CMAKE_EXPORT_COMPILE_COMMANDS=ON", cwd=root)
+        commands = (build / "compile_commands.json").read_text(encoding="utf-8")
+        entries = [entry for entry in commands.split("},") if "cpp/src/" in entry]
+        assert entries
+        assert all(flag in entry for entry in entries)
+
+
+@pytest.fixture
+def without_nvcc(tmp_path):
+    """An environment whose PATH has everything but nvcc, in which nothing else points at a CUDA toolkit."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for folder in os.environ["PATH"].split(os.pathsep):
+        for path in os.scandir(folder) if os.path.isdir(folder) else ():
+            link = tools / path.name
+            if path.name != "nvcc" and not os.path.lexists(link):
+                link.symlink_to(path.path)
+    kept = {key: v for key, v in os.environ.items() if not key.startswith(("CUDA", "NVCC"))}
+    return kept | {"PATH": str(tools)}
+
+
+def test_cuda_without_nvcc(root, tmp_path, without_nvcc):
+    """DEBLAI_CUDA=ON without nvcc is an error that says what is missing; AUTO and OFF build without."""
+    base = ("cmake", "-S", root, "-G", "Ninja", "-B")
+    done = run(*base, tmp_path / "on", "-D", "DEBLAI_CUDA=ON", cwd=root, env=without_nvcc, check=False)
+    assert done.returncode != 0, done.stdout
+    assert re.search(r"DEBLAI_CUDA=ON.*nvcc", done.stdout, re.DOTALL), done.stdout
+    for setting in ("AUTO", "OFF"):
+        run(*base, tmp_path / setting, "-D", f"DEBLAI_CUDA={setting}", cwd=root, env=without_nvcc)
+
+
+@pytest.mark.skipif(not NVCC, reason="nvcc is not installed")
+def test_cuda_with_nvcc(root):
+    """DEBLAI_CUDA=ON with nvcc on the PATH compiles the kernels, whether or not there is a GPU."""
+    build = root / "build" / "test-cuda"
+    run("cmake", "-S", root, "-G", "Ninja", "-B", build, "-D", "DEBLAI_CUDA=ON", cwd=root)
+    run("cmake", "--build", build, "--parallel", JOBS, cwd=root)
+    compiled = [path.name for path in build.rglob("*.cu.o")]
+    assert "sliced.cu.o" in compiled
