@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <cstdio>
 #include <string>
 
 #include "deblai/error.hpp"
@@ -10,7 +11,11 @@
 namespace deblai {
 namespace {
 
-std::string show(double v) { return std::isnan(v) ? "nan" : v > 0 ? "inf" : "-inf"; }
+std::string show(double v) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%g", v);
+    return std::isnan(v) ? "nan" : text;
+}
 
 template <class T>
 bool row_is_finite(const Matrix<const T>& points, index_t i) {
@@ -58,12 +63,12 @@ double require_mass(const char* where, Vector<const T> weights) {
         const double w = weights(i);
         if (!(w >= 0) || std::isinf(w))
             throw InvalidValue(std::string(where) + ": expected finite nonnegative weights, got " +
-                               (std::isfinite(w) ? std::to_string(w) : show(w)) + " at [" + std::to_string(i) + "]");
+                               show(w) + " at [" + std::to_string(i) + "]");
         total += w;
     }
     if (!(total > 0) || std::isinf(total))
         throw InvalidValue(std::string(where) + ": expected a positive finite total mass, got " +
-                           (std::isinf(total) ? "inf" : std::to_string(total)));
+                           show(total));
     return total;
 }
 

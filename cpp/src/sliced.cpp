@@ -93,10 +93,12 @@ Estimate estimate(const double* cost, index_t count) {
         if (!std::isnan(cost[l])) e.mean += cost[l], ++e.done;
     e.mean /= static_cast<double>(e.done);
     if (e.done < 2) return e;
+    // Squares of relative deviations: those of the costs themselves could overflow or vanish.
+    const double unit = e.mean > 0 ? e.mean : 1.0;
     double squares = 0;
     for (index_t l = 0; l < count; ++l)
-        if (!std::isnan(cost[l])) squares += (cost[l] - e.mean) * (cost[l] - e.mean);
-    e.standard_error = std::sqrt(squares / (static_cast<double>(e.done) * static_cast<double>(e.done - 1)));
+        if (!std::isnan(cost[l])) squares += (cost[l] / unit - e.mean / unit) * (cost[l] / unit - e.mean / unit);
+    e.standard_error = unit * std::sqrt(squares / (static_cast<double>(e.done) * static_cast<double>(e.done - 1)));
     return e;
 }
 

@@ -249,8 +249,14 @@ def _readable_device(operation: str, name: str, library: Library, x: Any) -> str
         raise errors.InvalidType(
             f"[{operation}] {name}: expected a concrete JAX array, got a tracer; call it outside jit, grad and vmap"
         )
-    if library is TORCH and x.layout is not sys.modules["torch"].strided:
-        raise errors.InvalidType(f"[{operation}] {name}: expected a dense tensor, got layout {x.layout}")
+    if library is TORCH:
+        torch = sys.modules["torch"]
+        if x.layout is not torch.strided:
+            raise errors.InvalidType(f"[{operation}] {name}: expected a dense tensor, got layout {x.layout}")
+        if torch._C._functorch.is_functorch_wrapped_tensor(x):
+            raise errors.InvalidType(
+                f"[{operation}] {name}: expected a plain tensor, got one of torch.func; call it outside vmap and grad"
+            )
     device = library.device(x)
     if device.partition(":")[0] not in ("cpu", "cuda"):
         raise errors.InvalidType(f"[{operation}] {name}: expected an array on the CPU or a CUDA device, got {device}")

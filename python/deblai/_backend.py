@@ -12,6 +12,7 @@ from . import _validate, errors
 
 BACKENDS = ("auto", "cpu", "cuda", "reference")
 SIMD = ("", "baseline", "avx2", "avx512")
+MAX_THREADS = 1024  # every thread of a call has its own workspace
 
 
 class Settings(NamedTuple):
@@ -23,9 +24,8 @@ class Settings(NamedTuple):
 
 
 def _available_threads() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(count, MAX_THREADS)
 
 
 def _from_environment() -> Settings:
@@ -36,9 +36,17 @@ def _from_environment() -> Settings:
     if simd not in SIMD:
         raise errors.InvalidValue(f"[deblai] DEBLAI_SIMD: expected baseline, avx2 or avx512, got '{simd}'")
     given = os.environ.get("DEBLAI_NUM_THREADS", "")
-    if given and not (given.isdigit() and int(given) > 0):
+    if given and not (given.isdecimal() and int(given) > 0):
         raise errors.InvalidValue(f"[deblai] DEBLAI_NUM_THREADS: expected a positive integer, got '{given}'")
-    return Settings(backend, simd, int(given) if given else _available_threads())
+    threads = _thread_count("deblai", "DEBLAI_NUM_THREADS", int(given)) if given else _available_threads()
+    return Settings(backend, simd, threads)
+
+
+def _thread_count(operation: str, name: str, n: Any) -> int:
+    count = _validate.positive_integer(operation, name, n)
+    if count > MAX_THREADS:
+        raise errors.InvalidValue(f"[{operation}] {name}: expected at most {MAX_THREADS} threads, got {count}")
+    return count
 
 
 _settings: ContextVar[Settings | None] = ContextVar("deblai_settings", default=None)
@@ -64,7 +72,7 @@ def set_num_threads(n: int) -> None:
     Parameters
     ----------
     n : int
-        At least 1.
+        From 1 to 1024.
 
     Examples
     --------
@@ -75,7 +83,7 @@ def set_num_threads(n: int) -> None:
     1
     >>> deblai.set_num_threads(before)
     """
-    n = _validate.positive_integer("set_num_threads", "n", n)
+    n = _thread_count("set_num_threads", "n", n)
     changed = (_process[0] if _process else _from_environment())._replace(threads=n)
     _process[:] = [changed]
 
@@ -102,7 +110,7 @@ def use_backend(backend: str | None = None, *, simd: str | None = None, threads:
         "auto" runs where the arrays are. "reference" is plain NumPy, the oracle of the tests. Asking for a backend
         that the arrays are not on is an error: nothing is moved between devices silently.
     simd : {"baseline", "avx2", "avx512"}, optional
-        Instruction set of the CPU kernels; "" for the best.
+        Instruction set of the CPU kernels; "" for what ``DEBLAI_SIMD`` says, else the best.
     threads : int, optional
         Number of threads.
 
@@ -124,7 +132,7 @@ def use_backend(backend: str | None = None, *, simd: str | None = None, threads:
             raise errors.InvalidValue(f"[use_backend] simd: expected one of {SIMD[1:]}, got {simd!r}")
         now = now._replace(simd=simd)
     if threads is not None:
-        now = now._replace(threads=_validate.positive_integer("use_backend", "threads", threads))
+        now = now._replace(threads=_thread_count("use_backend", "threads", threads))
     token = _settings.set(now)
     try:
         yield

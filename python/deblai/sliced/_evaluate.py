@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import isfinite, nan, sqrt
+from math import inf, isfinite, nan, sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -65,6 +65,7 @@ def evaluate(q: Problem, wanted: tuple[str, ...] = (), operation: str = OPERATIO
 Outcome = tuple[float, float, dict[str, Any]]
 
 
+@np.errstate(over="ignore", invalid="ignore")  # who asks looks at the mean
 def _reference(
     q: Problem, wanted: tuple[str, ...], cost: np.ndarray[Any, Any], plan: _backend.Plan, device: str
 ) -> Outcome:
@@ -74,13 +75,12 @@ def _reference(
     for name, v in zip((*NAMES, "directions"), arrays, strict=True):
         if v is not None and not np.isfinite(v).all():
             raise errors.InvalidValue(f"[{OPERATION}] {name}: expected finite values, got nan or inf")
-        if name in "ab" and v is not None and ((v < 0).any() or not v.sum() > 0):
+        if name in "ab" and v is not None and ((v < 0).any() or not 0 < v.sum(dtype=float) < inf):
             raise errors.InvalidValue(
                 f"[{OPERATION}] {name}: expected finite nonnegative weights of positive total mass"
             )
     x, y, a, b, directions = arrays
-    with np.errstate(over="ignore", invalid="ignore"):  # the caller looks at the mean
-        cost[:], *gradients = sliced.wasserstein(x, y, a, b, directions, q.p)
+    cost[:], *gradients = sliced.wasserstein(x, y, a, b, directions, q.p)
     by_name = dict(zip(NAMES, gradients, strict=True))
     stderr = float(cost.std(ddof=1)) / sqrt(len(cost)) if len(cost) > 1 else nan
     return float(cost.mean()), stderr, {name: q.library.export(by_name[name], q.x) for name in wanted}
@@ -103,18 +103,19 @@ def _compiled(
         raise _unreadable(q) from error
     costs = _dlpack.view(cost, True)
     outputs: dict[str, Any] = {}
-    targets: tuple[Any, ...] = (None, None, None, None)
+    targets: tuple[Any, Any, Any, Any] = (None, None, None, None)
     if wanted:
         outputs = {name: library.zeros(v) for name, v in zip(NAMES, (x, y, a, b), strict=True) if name in wanted}
-        targets = tuple(view(outputs[name], True) if name in outputs else None for name in NAMES)
+        gx, gy, ga, gb = (view(outputs[name], True) if name in outputs else None for name in NAMES)
+        targets = gx, gy, ga, gb
     try:
         if plan.backend == "cuda":
             index = int(device.partition(":")[2] or 0)
             mean, stderr = _backend.cuda_module().sliced(*views, p, costs, *targets, library.stream(x), index)
         else:
             if x.shape[0] + y.shape[0] > 1_000_000:
-                flags = [name in outputs for name in NAMES]
-                _backend.require_memory(OPERATION, _core.sliced_workspace(*views, p, *flags, plan.threads))
+                gx, gy, ga, gb = (t is not None for t in targets)
+                _backend.require_memory(OPERATION, _core.sliced_workspace(*views, p, gx, gy, ga, gb, plan.threads))
             mean, stderr = _core.sliced(*views, p, costs, *targets, plan.threads, plan.simd)
     except KeyboardInterrupt:
         raise _interrupted(q, cost, plan.label) from None
@@ -124,14 +125,17 @@ def _compiled(
 
 
 def _unreadable(q: Problem) -> errors.InvalidType:
-    for name, v in zip((*NAMES, "directions"), (*q[1:5], q.directions), strict=True):
+    def readable(v: Any) -> bool:
         try:
-            None if v is None else q.library.view(v)
+            return v is None or q.library.view(v) is not None
         except (RuntimeError, BufferError):
-            break
+            return False
+
+    named = zip((*NAMES, "directions"), (*q[1:5], q.directions), strict=True)
+    names = ", ".join(name for name, v in named if not readable(v))
     return errors.InvalidType(
-        f"[{OPERATION}] {name}: expected a {q.library.name} array that DLPack can read (strides are whole multiples of "
-        "the item size), got one that it cannot; make a copy"
+        f"[{OPERATION}] {names}: expected a {q.library.name} array that DLPack can read (strides are whole multiples "
+        "of the item size), got one that it cannot; make a copy"
     )
 
 

@@ -99,6 +99,8 @@ def gradient_flow(
     n, d = particles.shape
     count = d if n_projections is None else _validate.positive_integer(OPERATION, "n_projections", n_projections)
     generator = _rng.generator(OPERATION, rng)
+    if not (callback is None or callable(callback)):
+        raise errors.InvalidType(f"[{OPERATION}] callback: expected a function of a FlowState, got {callback!r}")
     history: list[float] = []
     stopped = False
     backend = ""

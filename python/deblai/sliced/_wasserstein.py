@@ -137,7 +137,7 @@ def wasserstein(
 
 
 def _wanted(grad: Any, a: Any, b: Any) -> tuple[str, ...]:
-    if grad is False or grad is None or grad == ():
+    if grad is False or grad is None or (isinstance(grad, tuple) and not grad):
         return ()
     given = ("x", "y") + (("a",) if a is not None else ()) + (("b",) if b is not None else ())
     if grad is True:

@@ -55,14 +55,14 @@ def _(x, y, a, b, directions, p, grad_x, grad_y, grad_a, grad_b):  # type: ignor
 
 def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     ctx.mark_non_differentiable(*output[1:])
-    ctx.save_for_backward(*output[3:])
+    ctx.save_for_backward(*inputs[:4], *output[3:])
 
 
 class _Once(torch.autograd.Function):
     """The identity, whose backward raises: the gradient's own derivatives are not known, and not zero."""
 
     @staticmethod
-    def forward(ctx: Any, value: Tensor, tracked: Tensor) -> Tensor:
+    def forward(ctx: Any, value: Tensor, *inputs: Tensor | None) -> Tensor:
         return value.clone()
 
     @staticmethod
@@ -72,9 +72,9 @@ class _Once(torch.autograd.Function):
 
 def _backward(ctx: Any, grad_value_p: Tensor, *_: Any) -> tuple[Any, ...]:
     if torch.is_grad_enabled():
-        grad_value_p = _Once.apply(grad_value_p, grad_value_p.new_zeros((), requires_grad=True))  # type: ignore[no-untyped-call]
+        grad_value_p = _Once.apply(grad_value_p, *ctx.saved_tensors[:4])  # type: ignore[no-untyped-call]
     gradients = []
-    for needed, name, gradient in zip(ctx.needs_input_grad[:4], NAMES, ctx.saved_tensors, strict=True):
+    for needed, name, gradient in zip(ctx.needs_input_grad[:4], NAMES, ctx.saved_tensors[4:], strict=True):
         if needed and gradient.numel() == 0:
             raise RuntimeError(f"[{OPERATION}] {name} requires a gradient, but the operator was called without it")
         gradients.append(grad_value_p * gradient if needed else None)

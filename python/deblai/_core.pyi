@@ -1,0 +1,34 @@
+"""CPU kernels of deblai. Arguments are views made by deblai._dlpack.view."""
+
+_View = object  # a capsule around deblai::View
+
+def simd(requested: str = "") -> str: ...
+def simd_best() -> str: ...
+def sliced(
+    x: _View,
+    y: _View,
+    a: _View | None,
+    b: _View | None,
+    directions: _View,
+    p: float,
+    cost: _View,
+    grad_x: _View | None,
+    grad_y: _View | None,
+    grad_a: _View | None,
+    grad_b: _View | None,
+    threads: int,
+    simd: str,
+) -> tuple[float, float]: ...
+def sliced_workspace(
+    x: _View,
+    y: _View,
+    a: _View | None,
+    b: _View | None,
+    directions: _View,
+    p: float,
+    grad_x: bool,
+    grad_y: bool,
+    grad_a: bool,
+    grad_b: bool,
+    threads: int,
+) -> int: ...

@@ -1,0 +1,21 @@
+"""CUDA kernels of deblai, where the build has them. Arguments are views made by deblai._dlpack.view."""
+
+_View = object  # a capsule around deblai::View
+
+def device_count() -> int: ...
+def device_name(device: int) -> str: ...
+def sliced(
+    x: _View,
+    y: _View,
+    a: _View | None,
+    b: _View | None,
+    directions: _View,
+    p: float,
+    cost: _View,
+    grad_x: _View | None,
+    grad_y: _View | None,
+    grad_a: _View | None,
+    grad_b: _View | None,
+    stream: int,
+    device: int,
+) -> tuple[float, float]: ...

@@ -1,0 +1,3 @@
+"""Array exchange of deblai."""
+
+def view(array: object, writable: bool = False) -> object: ...
