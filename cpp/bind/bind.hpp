@@ -83,6 +83,8 @@ auto interruptible(int threads, const std::string& simd, F&& kernel) {
     return result;
 }
 
+// Sets the Python error deblai.errors.<name>.
+void raise(const char* name, const char* message);
 // Maps deblai's C++ errors to the classes of deblai.errors.
 void register_errors();
 

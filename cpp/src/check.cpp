@@ -62,13 +62,12 @@ double require_mass(const char* where, Vector<const T> weights) {
     for (index_t i = 0; i < weights.size; ++i) {
         const double w = weights(i);
         if (!(w >= 0) || std::isinf(w))
-            throw InvalidValue(std::string(where) + ": expected finite nonnegative weights, got " +
-                               show(w) + " at [" + std::to_string(i) + "]");
+            throw InvalidValue(std::string(where) + ": expected finite nonnegative weights, got " + show(w) + " at [" +
+                               std::to_string(i) + "]");
         total += w;
     }
     if (!(total > 0) || std::isinf(total))
-        throw InvalidValue(std::string(where) + ": expected a positive finite total mass, got " +
-                           show(total));
+        throw InvalidValue(std::string(where) + ": expected a positive finite total mass, got " + show(total));
     return total;
 }
 

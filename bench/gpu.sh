@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# Builds, tests and measures deblai in one call on a machine with a CUDA device, without network or git:
+#   bench/gpu.sh [COMMIT]      (or DEBLAI_COMMIT; python3 needs scikit-build-core, pybind11, nanobind, ninja, pytest)
+# Writes $OUT/gpu.json (default bench/results/gpu.json) after each stage and goes on after failures; the exit status
+# says whether any stage failed. $OUT/gpu.log has what the stages printed.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+export DEBLAI_COMMIT=${1:-${DEBLAI_COMMIT:-unknown}}
+out=${OUT:-$PWD/bench/results}
+work=${DEBLAI_GPU_BUILD:-/tmp/deblai-gpu}
+mkdir -p "$out" "$work"
+rm -f "$out/gpu.json" "$out/gpu.log"
+failed=0
+
+record() { # stage status seconds [data.json]: appends to gpu.json
+    python3 - "$out/gpu.json" "$@" <<'PY'
+import json, os, platform, subprocess, sys
+path, stage, status, seconds, *data = sys.argv[1:]
+def first_line(*command):
+    try:
+        return subprocess.run(command, capture_output=True, text=True).stdout.strip().splitlines()[0]
+    except (OSError, IndexError):
+        return None
+if os.path.exists(path):
+    report = json.load(open(path))
+else:
+    query = "--query-gpu=name,driver_version,memory.total"
+    report = {"commit": os.environ["DEBLAI_COMMIT"], "gpu": first_line("nvidia-smi", query, "--format=csv,noheader"),
+              "nvcc": first_line("sh", "-c", "nvcc --version | grep release"), "cpus": os.cpu_count(),
+              "python": platform.python_version(), "stages": []}
+result = {"stage": stage, "ok": status == "0", "seconds": float(seconds)}
+try:
+    result["data"] = json.load(open(data[0]))
+except (IndexError, OSError, ValueError):
+    pass
+report["stages"].append(result)
+json.dump(report, open(path, "w"), indent=1)
+PY
+}
+
+stage() { # name data-file command...: runs it, with its output in a log, and records how it went
+    local name=$1 data=$2 begin=$EPOCHREALTIME status
+    shift 2
+    printf '\n== %s\n' "$name" | tee -a "$out/gpu.log"
+    rm -f "$data"
+    "$@" 2>&1 | tee -a "$out/gpu.log" | tail -n 40
+    status=${PIPESTATUS[0]}
+    [ "$status" = 0 ] || { failed=1; echo "FAILED: $name (exit status $status)"; }
+    record "$name" "$status" "$(python3 -c "print(round($EPOCHREALTIME - $begin, 1))")" "$data"
+}
+
+config=(-DDEBLAI_CUDA=ON -DCMAKE_CUDA_ARCHITECTURES=90)
+install() { # into site-packages, or beside them where those are read-only
+    local flags=(--no-build-isolation --no-deps --no-index -C build-dir="$work/wheel"
+        -C cmake.define.DEBLAI_CUDA=ON -C cmake.define.CMAKE_CUDA_ARCHITECTURES=90)
+    python3 -m pip install "${flags[@]}" . || python3 -m pip install "${flags[@]}" --upgrade --target "$work/site" .
+}
+compile() {
+    cmake -S . -B "$work/cpp" -G Ninja -DCMAKE_BUILD_TYPE=Release -DDEBLAI_TESTS=ON -DDEBLAI_BENCH=ON "${config[@]}" &&
+        cmake --build "$work/cpp" --target test_sliced_cuda bench_sliced_cuda bench_sliced
+}
+sanitize() { timeout 120 compute-sanitizer --tool "$1" --error-exitcode 9 "$work/cpp/cuda/tests/test_sliced_cuda" quick; }
+none=$work/none.json
+
+stage build-python "$none" install
+export PYTHONPATH=$work/site${PYTHONPATH:+:$PYTHONPATH}
+stage build-cpp "$none" compile
+stage info "$work/info.json" python3 -c "
+import deblai, json
+json.dump(deblai.info(), open('$work/info.json', 'w'))
+assert deblai.info()['cuda'], 'no CUDA device'"
+stage test-cpp "$none" "$work/cpp/cuda/tests/test_sliced_cuda"
+stage test-python "$none" python3 -m pytest tests/gpu -m gpu -q -p no:cacheprovider
+stage memcheck "$none" sanitize memcheck
+stage racecheck "$none" sanitize racecheck
+stage bench-cuda "$work/cuda.json" "$work/cpp/cuda/bench_sliced_cuda" "$work/cuda.json"
+stage bench-cpu "$work/cpu.json" "$work/cpp/bench/bench_sliced" "$(nproc)" "$work/cpu.json"
+stage bench-peers "$work/peers.json" python3 bench/gpu_sliced.py "$work/peers.json"
+
+printf '\nwrote %s\n' "$out/gpu.json"
+exit "$failed"

@@ -1,0 +1,8 @@
+#include "sort-inl.cuh"
+
+namespace deblai::cuda {
+
+template std::size_t sort_bytes<float>(const Call&, const Segments&, bool);
+template int sort(const Call&, const Segments&, const SortBuffers<float>&, void*, std::size_t);
+
+}  // namespace deblai::cuda

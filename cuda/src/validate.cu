@@ -1,0 +1,133 @@
+#include "validate.cuh"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <string>
+
+#include "deblai/error.hpp"
+#include "tile.cuh"
+
+namespace deblai::cuda {
+namespace {
+
+using deblai::sliced::Problem;
+using flat_index = unsigned long long;
+
+template <class T>
+__global__ void __launch_bounds__(block_threads) find_nonfinite(Matrix<const T> points, flat_index* first) {
+    const index_t count = points.rows * points.cols, step = gridDim.x * index_t{block_threads};
+    const bool dense = points.col_stride == 1 && points.row_stride == points.cols;
+    for (index_t k = blockIdx.x * index_t{block_threads} + threadIdx.x; k < count; k += step) {
+        const T v = dense ? points.data[k] : points(k / points.cols, k % points.cols);
+        if (!(v - v == T(0))) atomicMin(first, static_cast<flat_index>(k));
+    }
+}
+
+template <class T>
+__global__ void __launch_bounds__(block_threads) weigh(Vector<const T> weights, flat_index* first, double* parts) {
+    const index_t end = min(weights.size, (blockIdx.x + 1) * tile_size);
+    double sum = 0;
+    for (index_t i = blockIdx.x * tile_size + threadIdx.x; i < end; i += block_threads) {
+        const double w = weights(i);
+        if (!(w >= 0 && w - w == 0)) atomicMin(first, static_cast<flat_index>(i));
+        sum += w;
+    }
+    sum = block_sum(sum);
+    if (threadIdx.x == 0) parts[blockIdx.x] = sum;
+}
+
+std::string show(double v) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%g", v);
+    return std::isnan(v) ? "nan" : text;
+}
+
+std::string named(const Call& call, const char* argument) {
+    return std::string("[") + call.operation() + "] " + argument + ": expected ";
+}
+
+template <class T>
+double fetch(const Call& call, const T* entry) {
+    T value;
+    call.check(cudaMemcpyAsync(&value, entry, sizeof(T), cudaMemcpyDeviceToHost, call.stream()), "cudaMemcpyAsync");
+    call.wait();
+    return value;
+}
+
+template <class T>
+void refuse_points(const Call& call, const char* argument, Matrix<const T> points, flat_index first) {
+    if (first == ~flat_index{0}) return;
+    const index_t i = static_cast<index_t>(first) / points.cols, k = static_cast<index_t>(first) % points.cols;
+    throw InvalidValue(named(call, argument) + "finite values, got " + show(fetch(call, &points(i, k))) + " at [" +
+                       std::to_string(i) + ", " + std::to_string(k) + "]");
+}
+
+template <class T>
+void refuse_weights(const Call& call, const char* argument, Vector<const T> weights, flat_index first, double total) {
+    if (!weights) return;
+    if (first != ~flat_index{0})
+        throw InvalidValue(named(call, argument) + "finite nonnegative weights, got " +
+                           show(fetch(call, &weights(static_cast<index_t>(first)))) + " at [" + std::to_string(first) +
+                           "]");
+    if (!(total > 0) || std::isinf(total))
+        throw InvalidValue(named(call, argument) + "a positive finite total mass, got " + show(total));
+}
+
+}  // namespace
+
+template <class T>
+void require_shapes(const Problem<T>& q) {
+    const auto require = [](bool ok, const char* message) {
+        if (!ok) throw InvalidValue(std::string("[sliced.wasserstein] ") + message);
+    };
+    constexpr index_t most = (index_t{1} << 31) - 64;
+    require(q.x.rows > 0 && q.x.cols > 0, "x: expected at least one point and one coordinate");
+    require(q.y.rows > 0, "y: expected at least one point");
+    require(q.x.rows < most && q.y.rows < most, "x, y: expected fewer than 2^31 points");
+    require(q.y.cols == q.x.cols, "y: expected as many coordinates as x");
+    require(!q.a || q.a.size == q.x.rows, "a: expected one weight per point of x");
+    require(!q.b || q.b.size == q.y.rows, "b: expected one weight per point of y");
+    require(q.directions.rows > 0 && q.directions.cols == q.x.cols, "directions: expected shape (L, d), L >= 1");
+    require(q.p >= 1 && q.p < 1e3, "p: expected 1 <= p < 1000");
+}
+
+template <class T>
+Totals require_entries(const Call& call, const Problem<T>& q, Findings* findings, double* parts) {
+    call.check(cudaMemsetAsync(findings, 0xFF, sizeof(Findings), call.stream()), "cudaMemsetAsync");
+    const index_t most_blocks = 8 * call.multiprocessors();
+    const auto find = [&](Matrix<const T> points, Findings::Argument argument) {
+        const index_t blocks = std::min(tiles(points.rows * points.cols), most_blocks);
+        call.launch("find_nonfinite", find_nonfinite<T>, dim3(static_cast<unsigned>(blocks)), block_threads, points,
+                    &findings->first[argument]);
+    };
+    const auto add_up = [&](Vector<const T> weights, Findings::Argument argument, double* total) {
+        if (!weights) return;
+        const index_t count = tiles(weights.size);
+        call.launch("weigh", weigh<T>, tile_grid(weights.size, 1), block_threads, weights, &findings->first[argument],
+                    parts);
+        call.launch("sum_rows", sum_rows<double>, dim3(1), block_threads, parts, count, 1.0, total);
+    };
+    find(q.x, Findings::x);
+    find(q.y, Findings::y);
+    find(q.directions, Findings::directions);
+    add_up(q.a, Findings::a, &findings->total[0]);
+    add_up(q.b, Findings::b, &findings->total[1]);
+    Findings found;
+    call.check(cudaMemcpyAsync(&found, findings, sizeof(Findings), cudaMemcpyDeviceToHost, call.stream()),
+               "cudaMemcpyAsync");
+    call.wait();
+    refuse_points(call, "x", q.x, found.first[Findings::x]);
+    refuse_points(call, "y", q.y, found.first[Findings::y]);
+    refuse_points(call, "directions", q.directions, found.first[Findings::directions]);
+    refuse_weights(call, "a", q.a, found.first[Findings::a], found.total[0]);
+    refuse_weights(call, "b", q.b, found.first[Findings::b], found.total[1]);
+    return {q.a ? found.total[0] : 1.0, q.b ? found.total[1] : 1.0};
+}
+
+template void require_shapes(const Problem<float>&);
+template void require_shapes(const Problem<double>&);
+template Totals require_entries(const Call&, const Problem<float>&, Findings*, double*);
+template Totals require_entries(const Call&, const Problem<double>&, Findings*, double*);
+
+}  // namespace deblai::cuda

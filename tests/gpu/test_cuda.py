@@ -1,0 +1,202 @@
+"""The CUDA backend, on tensors of PyTorch and arrays of CuPy, against the NumPy reference."""
+
+import importlib
+
+import deblai
+import numpy as np
+import pytest
+
+
+def device_count():
+    """How many CUDA devices this build of deblai can use."""
+    try:
+        cuda = importlib.import_module("deblai._cuda")
+    except ImportError:
+        return 0
+    return cuda.device_count()
+
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(device_count() == 0, reason="no CUDA device, or deblai was built without CUDA kernels"),
+]
+
+# Against float64 sums of the same numbers; float32 projections may also swap neighbours, which gradients feel.
+VALUE = {"float32": 2e-5, "float64": 1e-12}
+GRADIENT = {"float32": 2e-3, "float64": 1e-10}
+
+
+class Torch:
+    def __init__(self):
+        self.module = pytest.importorskip("torch")
+
+    def array(self, values):
+        return None if values is None else self.module.as_tensor(values, device="cuda")
+
+    def numpy(self, array):
+        return array.detach().cpu().numpy()
+
+    def on_device(self, array):
+        return array.is_cuda
+
+
+class CuPy:
+    def __init__(self):
+        self.module = pytest.importorskip("cupy")
+
+    def array(self, values):
+        return None if values is None else self.module.asarray(values)
+
+    def numpy(self, array):
+        return self.module.asnumpy(array)
+
+    def on_device(self, array):
+        return isinstance(array, self.module.ndarray)
+
+
+@pytest.fixture(params=[Torch, CuPy], ids=["torch", "cupy"])
+def gpu(request):
+    """Each array library in turn."""
+    return request.param()
+
+
+@pytest.fixture
+def torch():
+    return Torch().module
+
+
+def problem(rng, dtype, n=300, m=300, d=3, weighted=False, n_projections=20):
+    """Points, weights and directions, as NumPy arrays."""
+    x = rng.standard_normal((n, d))
+    y = 0.7 * rng.standard_normal((m, d)) + 0.5
+    a, b = (rng.random(n) + 0.1, rng.random(m) + 0.1) if weighted else (None, None)
+    theta = rng.standard_normal((n_projections, d))
+    theta /= np.linalg.norm(theta, axis=1, keepdims=True)
+    return [None if v is None else v.astype(dtype) for v in (x, y, a, b, theta)]
+
+
+def reference(x, y, a, b, theta, **kwargs):
+    with deblai.use_backend("reference"):
+        return deblai.sliced.wasserstein(x, y, a, b, directions=theta, **kwargs)
+
+
+def close(got, want, tolerance):
+    """Compare in the Euclidean norm."""
+    want = np.asarray(want, "float64")
+    error = np.linalg.norm(np.asarray(got, "float64") - want)
+    assert error <= tolerance * np.linalg.norm(want), f"relative error {error / np.linalg.norm(want):.2e}"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("p", [1, 1.5, 2, 3])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("n", "m"), [(1, 1), (1, 50), (300, 300), (300, 217), (5000, 6000)])
+def test_parity(gpu, rng, dtype, p, weighted, n, m):
+    arrays = problem(rng, dtype, n, m, weighted=weighted)
+    want = reference(*arrays, p=p, grad=True)
+    x, y, a, b, theta = map(gpu.array, arrays)
+    got = deblai.sliced.wasserstein(x, y, a, b, directions=theta, p=p, grad=True)
+    assert got.backend.startswith("cuda")
+    close(gpu.numpy(got.per_direction), want.per_direction, VALUE[dtype])
+    for name in ("value", "value_p"):
+        scalar = getattr(got, name)
+        assert gpu.on_device(scalar)
+        assert gpu.numpy(scalar).shape == ()
+        assert gpu.numpy(scalar).dtype == dtype
+        close(gpu.numpy(scalar), getattr(want, name), VALUE[dtype])
+    assert set(got.grad) == set(want.grad)
+    for name, gradient in got.grad.items():
+        assert gpu.on_device(gradient)
+        assert gpu.numpy(gradient).dtype == dtype
+        if n * m > 1 or name in "xy":  # the only potential of one point is 0
+            close(gpu.numpy(gradient), want.grad[name], GRADIENT[dtype])
+
+
+def test_strides_and_line(gpu, rng):
+    x, y, _, _, theta = problem(rng, "float64", 100, 80)
+    want = reference(x, y, None, None, theta)
+    by_columns = gpu.array(np.ascontiguousarray(x.T)).T
+    every_other = gpu.array(np.repeat(y, 2, axis=0))[::2]
+    got = deblai.sliced.wasserstein(by_columns, every_other, directions=gpu.array(theta))
+    close(gpu.numpy(got.value_p), want.value_p, VALUE["float64"])
+    on_line = deblai.sliced.wasserstein(gpu.array(x[:, 0].copy()), gpu.array(y[:, 0].copy()))
+    with deblai.use_backend("reference"):
+        close(gpu.numpy(on_line.value), deblai.sliced.wasserstein(x[:, 0], y[:, 0]).value, VALUE["float64"])
+
+
+def test_same_directions_and_bits(gpu, rng):
+    x, y, a, b, _ = map(gpu.array, problem(rng, "float32", 3000, 2000, weighted=True))
+    first, second = (deblai.sliced.wasserstein(x, y, a, b, n_projections=50, grad=True, rng=3) for _ in range(2))
+    assert (gpu.numpy(first.per_direction) == gpu.numpy(second.per_direction)).all()
+    for name in first.grad:
+        assert (gpu.numpy(first.grad[name]) == gpu.numpy(second.grad[name])).all()
+    on_cpu = deblai.sliced.wasserstein(*(gpu.numpy(v) for v in (x, y, a, b)), n_projections=50, rng=3)
+    close(gpu.numpy(first.directions), on_cpu.directions, 1e-7)
+    close(gpu.numpy(first.value), on_cpu.value, VALUE["float32"])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_autograd(torch, rng, dtype):
+    arrays = problem(rng, dtype, 200, 150, weighted=True)
+    tensors = [torch.as_tensor(v, device="cuda").requires_grad_() for v in arrays[:4]]
+    result = deblai.sliced.wasserstein(*tensors, directions=torch.as_tensor(arrays[4], device="cuda"))
+    (3 * result.value_p).backward()
+    want = reference(*arrays, grad=True)
+    for name, tensor in zip("xyab", tensors, strict=True):
+        assert tensor.grad.device == tensor.device
+        assert tensor.grad.dtype == tensor.dtype
+        close(tensor.grad.cpu().numpy(), 3 * want.grad[name].astype("float64"), GRADIENT[dtype])
+
+
+def test_stream(torch, rng):
+    """Work is queued behind the caller's own, on the caller's stream."""
+    x, y, _, _, theta = problem(rng, "float32", 2000, 2000)
+    want = reference(x, y, None, None, theta).value_p
+    directions, target = torch.as_tensor(theta, device="cuda"), torch.as_tensor(y, device="cuda")
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        big = torch.ones(4000, 4000, device="cuda")
+        for _ in range(20):
+            big = big @ big / 4000
+        late = torch.as_tensor(x, device="cuda") * big[0, 0]
+        got = deblai.sliced.wasserstein(late, target, directions=directions).value_p
+    close(got.cpu().numpy(), want, 1e-4)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_bad_entries(gpu, rng, bad):
+    arrays = problem(rng, "float32", weighted=True)
+    for index, argument in enumerate("xyab"):
+        spoiled = [v.copy() for v in arrays]
+        spoiled[index].flat[7] = bad
+        with pytest.raises(ValueError, match=rf"\[sliced.wasserstein\] {argument}: expected finite .*got (nan|inf)"):
+            deblai.sliced.wasserstein(*map(gpu.array, spoiled[:4]), directions=gpu.array(spoiled[4]))
+    x, y, a, _, theta = map(gpu.array, arrays)
+    with pytest.raises(ValueError, match=r"a: expected a positive finite total mass"):
+        deblai.sliced.wasserstein(x, y, 0 * a, directions=theta)
+
+
+def test_mixed_devices(gpu, rng):
+    x, y, *_ = problem(rng, "float32")
+    with pytest.raises(TypeError, match=r"\[sliced.wasserstein\] y: expected"):
+        deblai.sliced.wasserstein(gpu.array(x), y)
+    with pytest.raises(TypeError, match=r"\[sliced.wasserstein\] y: expected float32"):
+        deblai.sliced.wasserstein(gpu.array(x), gpu.array(y.astype("float64")))
+
+
+def test_mixed_devices_of_one_library(torch, rng):
+    x, y, *_ = problem(rng, "float32")
+    with pytest.raises(TypeError, match=r"y: expected an array on cuda:0 to match x, got one on cpu"):
+        deblai.sliced.wasserstein(torch.as_tensor(x, device="cuda"), torch.as_tensor(y))
+
+
+def test_other_backends_refuse(gpu, rng):
+    x, y = map(gpu.array, problem(rng, "float32")[:2])
+    for backend in ("cpu", "reference"):
+        with deblai.use_backend(backend), pytest.raises(deblai.errors.BackendError, match="arrays are on cuda"):
+            deblai.sliced.wasserstein(x, y)
+
+
+def test_info():
+    assert len(deblai.info()["cuda"]) == device_count()
