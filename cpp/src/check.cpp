@@ -6,8 +6,6 @@
 #include <cstdio>
 #include <string>
 
-#include "deblai/error.hpp"
-
 namespace deblai {
 namespace {
 
@@ -38,6 +36,20 @@ Matrix<const T> flattened(Matrix<const T> m, index_t width) {
 
 }  // namespace
 
+InvalidValue not_finite(const char* where, double value, index_t row, index_t col) {
+    return InvalidValue(std::string(where) + ": expected finite values, got " + show(value) + " at [" +
+                        std::to_string(row) + ", " + std::to_string(col) + "]");
+}
+
+InvalidValue not_a_weight(const char* where, double value, index_t i) {
+    return InvalidValue(std::string(where) + ": expected finite nonnegative weights, got " + show(value) + " at [" +
+                        std::to_string(i) + "]");
+}
+
+InvalidValue not_a_mass(const char* where, double total) {
+    return InvalidValue(std::string(where) + ": expected a positive finite total mass, got " + show(total));
+}
+
 template <class T>
 void require_finite(const char* where, Matrix<const T> points, Team& team) {
     constexpr index_t chunk = 4096;
@@ -51,9 +63,7 @@ void require_finite(const char* where, Matrix<const T> points, Team& team) {
     if (!bad.load()) return;
     for (index_t i = 0; i < points.rows; ++i)
         for (index_t k = 0; k < points.cols; ++k)
-            if (!std::isfinite(points(i, k)))
-                throw InvalidValue(std::string(where) + ": expected finite values, got " + show(points(i, k)) +
-                                   " at [" + std::to_string(i) + ", " + std::to_string(k) + "]");
+            if (!std::isfinite(points(i, k))) throw not_finite(where, points(i, k), i, k);
 }
 
 template <class T>
@@ -61,13 +71,10 @@ double require_mass(const char* where, Vector<const T> weights) {
     double total = 0;
     for (index_t i = 0; i < weights.size; ++i) {
         const double w = weights(i);
-        if (!(w >= 0) || std::isinf(w))
-            throw InvalidValue(std::string(where) + ": expected finite nonnegative weights, got " + show(w) + " at [" +
-                               std::to_string(i) + "]");
+        if (!(w >= 0) || std::isinf(w)) throw not_a_weight(where, w, i);
         total += w;
     }
-    if (!(total > 0) || std::isinf(total))
-        throw InvalidValue(std::string(where) + ": expected a positive finite total mass, got " + show(total));
+    if (!(total > 0) || std::isinf(total)) throw not_a_mass(where, total);
     return total;
 }
 

@@ -54,8 +54,17 @@ struct Plan {
     }
 };
 
+// Rough cost of a whole call in nanoseconds of one thread; decides only whether threads are worth starting.
 template <class T>
-void check(const Problem<T>& q) {
+double work_estimate(const Problem<T>& q) {
+    const double points = static_cast<double>(q.x.rows + q.y.rows);
+    return points * static_cast<double>(q.directions.rows) * (8.0 + 0.1 * static_cast<double>(q.x.cols));
+}
+
+}  // namespace
+
+template <class T>
+void require_shapes(const Problem<T>& q) {
     const auto require = [](bool ok, const char* message) {
         if (!ok) throw InvalidValue(std::string("[sliced.wasserstein] ") + message);
     };
@@ -69,15 +78,6 @@ void check(const Problem<T>& q) {
     require(q.directions.rows > 0 && q.directions.cols == q.x.cols, "directions: expected shape (L, d), L >= 1");
     require(q.p >= 1 && q.p < 1e3, "p: expected 1 <= p < 1000");
 }
-
-// Rough cost of a whole call in nanoseconds of one thread; decides only whether threads are worth starting.
-template <class T>
-double work_estimate(const Problem<T>& q) {
-    const double points = static_cast<double>(q.x.rows + q.y.rows);
-    return points * static_cast<double>(q.directions.rows) * (8.0 + 0.1 * static_cast<double>(q.x.cols));
-}
-
-}  // namespace
 
 template <class T>
 std::size_t workspace_bytes(const Problem<T>& problem, const Output<T>& output, int threads) {
@@ -104,7 +104,7 @@ Estimate estimate(const double* cost, index_t count) {
 
 template <class T>
 Estimate wasserstein(const Problem<T>& q, const Output<T>& out, const Control& control) {
-    check(q);
+    require_shapes(q);
     const Kernels<T>& kernel = kernels(control.simd, T{});
     Team team(control, work_estimate(q));
     require_finite("[sliced.wasserstein] x", q.x, team);
@@ -179,6 +179,8 @@ Estimate wasserstein(const Problem<T>& q, const Output<T>& out, const Control& c
     return e;
 }
 
+template void require_shapes(const Problem<float>&);
+template void require_shapes(const Problem<double>&);
 template Estimate wasserstein(const Problem<float>&, const Output<float>&, const Control&);
 template Estimate wasserstein(const Problem<double>&, const Output<double>&, const Control&);
 template std::size_t workspace_bytes(const Problem<float>&, const Output<float>&, int);

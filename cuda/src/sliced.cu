@@ -173,7 +173,7 @@ private:
 template <class T>
 Estimate wasserstein(const Problem<T>& q, const Output<T>& out, void* stream, int device, bool (*poll)(void*),
                      void* context) {
-    require_shapes(q);
+    deblai::sliced::require_shapes(q);
     const Call call("sliced.wasserstein", stream, device);
     const Task<T> task(q, out);
     const index_t L = q.directions.rows, chunk = choose_chunk(call, task, L);

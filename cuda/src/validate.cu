@@ -2,10 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <string>
 
-#include "deblai/error.hpp"
+#include "deblai/check.hpp"
 #include "tile.cuh"
 
 namespace deblai::cuda {
@@ -37,14 +36,8 @@ __global__ void __launch_bounds__(block_threads) weigh(Vector<const T> weights, 
     if (threadIdx.x == 0) parts[blockIdx.x] = sum;
 }
 
-std::string show(double v) {
-    char text[32];
-    std::snprintf(text, sizeof text, "%g", v);
-    return std::isnan(v) ? "nan" : text;
-}
-
 std::string named(const Call& call, const char* argument) {
-    return std::string("[") + call.operation() + "] " + argument + ": expected ";
+    return std::string("[") + call.operation() + "] " + argument;
 }
 
 template <class T>
@@ -59,38 +52,19 @@ template <class T>
 void refuse_points(const Call& call, const char* argument, Matrix<const T> points, flat_index first) {
     if (first == ~flat_index{0}) return;
     const index_t i = static_cast<index_t>(first) / points.cols, k = static_cast<index_t>(first) % points.cols;
-    throw InvalidValue(named(call, argument) + "finite values, got " + show(fetch(call, &points(i, k))) + " at [" +
-                       std::to_string(i) + ", " + std::to_string(k) + "]");
+    throw not_finite(named(call, argument).c_str(), fetch(call, &points(i, k)), i, k);
 }
 
 template <class T>
 void refuse_weights(const Call& call, const char* argument, Vector<const T> weights, flat_index first, double total) {
     if (!weights) return;
-    if (first != ~flat_index{0})
-        throw InvalidValue(named(call, argument) + "finite nonnegative weights, got " +
-                           show(fetch(call, &weights(static_cast<index_t>(first)))) + " at [" + std::to_string(first) +
-                           "]");
-    if (!(total > 0) || std::isinf(total))
-        throw InvalidValue(named(call, argument) + "a positive finite total mass, got " + show(total));
+    const std::string where = named(call, argument);
+    const index_t i = static_cast<index_t>(first);
+    if (first != ~flat_index{0}) throw not_a_weight(where.c_str(), fetch(call, &weights(i)), i);
+    if (!(total > 0) || std::isinf(total)) throw not_a_mass(where.c_str(), total);
 }
 
 }  // namespace
-
-template <class T>
-void require_shapes(const Problem<T>& q) {
-    const auto require = [](bool ok, const char* message) {
-        if (!ok) throw InvalidValue(std::string("[sliced.wasserstein] ") + message);
-    };
-    constexpr index_t most = (index_t{1} << 31) - 64;
-    require(q.x.rows > 0 && q.x.cols > 0, "x: expected at least one point and one coordinate");
-    require(q.y.rows > 0, "y: expected at least one point");
-    require(q.x.rows < most && q.y.rows < most, "x, y: expected fewer than 2^31 points");
-    require(q.y.cols == q.x.cols, "y: expected as many coordinates as x");
-    require(!q.a || q.a.size == q.x.rows, "a: expected one weight per point of x");
-    require(!q.b || q.b.size == q.y.rows, "b: expected one weight per point of y");
-    require(q.directions.rows > 0 && q.directions.cols == q.x.cols, "directions: expected shape (L, d), L >= 1");
-    require(q.p >= 1 && q.p < 1e3, "p: expected 1 <= p < 1000");
-}
 
 template <class T>
 Totals require_entries(const Call& call, const Problem<T>& q, Findings* findings, double* parts) {
@@ -125,8 +99,6 @@ Totals require_entries(const Call& call, const Problem<T>& q, Findings* findings
     return {q.a ? found.total[0] : 1.0, q.b ? found.total[1] : 1.0};
 }
 
-template void require_shapes(const Problem<float>&);
-template void require_shapes(const Problem<double>&);
 template Totals require_entries(const Call&, const Problem<float>&, Findings*, double*);
 template Totals require_entries(const Call&, const Problem<double>&, Findings*, double*);
 

@@ -1,5 +1,4 @@
-// Checks of the arguments of sliced.wasserstein, shapes on the host and entries on the device, with the messages of
-// the CPU kernel (cpp/src/sliced.cpp, cpp/src/check.cpp).
+// Checks of the entries of sliced.wasserstein's arguments on the device, with the errors of deblai/check.hpp.
 #pragma once
 
 #include "call.cuh"
@@ -13,10 +12,6 @@ struct Findings {
     unsigned long long first[5];  // flat index of the first entry that cannot be; all ones where there is none
     double total[2];              // of a and of b
 };
-
-// Throws InvalidValue for shapes that do not fit.
-template <class T>
-void require_shapes(const deblai::sliced::Problem<T>& problem);
 
 struct Totals {
     double a = 1, b = 1;  // 1 for equal weights

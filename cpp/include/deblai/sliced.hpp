@@ -27,6 +27,10 @@ struct Output {
     Vector<T> grad_a, grad_b;  // null: not wanted
 };
 
+// Throws InvalidValue where shapes do not fit or p is out of range; every backend's first step.
+template <class T>
+void require_shapes(const Problem<T>& problem);
+
 // What the directions done say: their number (all L, or fewer after a stop: gradients are then void), the mean
 // of their costs, and its standard error as for independent directions (NaN for a single one).
 struct Estimate {
