@@ -23,15 +23,27 @@ def once(f: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - start, result
 
 
-def paired(ours: Callable[[], Any], theirs: Callable[[], Any], budget: float = 6.0) -> dict[str, Any]:
+def settled(f: Callable[[], Any], rough: float) -> float:
+    """Seconds of one call of a run of them.
+
+    A call under a second is timed as the last of three: the first pays for what ran before (OpenBLAS threads that still
+    spin, sleeping cores), which is nobody's speed.
+    """
+    if rough < 1:
+        once(f)
+        once(f)
+    return once(f)[0]
+
+
+def paired(ours: Callable[[], Any], theirs: Callable[[], Any], budget: float = 12.0) -> dict[str, Any]:
     """Run both in turn, A B A B ..., after a warm-up; medians of each and of the ratios pair by pair."""
-    value = once(ours)[1]
-    other, peer_value = once(theirs)
-    slow = other > budget
+    rough, value = once(ours)
+    peer_rough, peer_value = once(theirs)
+    least = 1 if peer_rough > budget / 2 else 3
     times: list[tuple[float, float]] = []
     start = time.perf_counter()
-    while len(times) < (1 if slow else 3) or (len(times) < 15 and time.perf_counter() - start < budget):
-        times.append((once(ours)[0], once(theirs)[0]))
+    while len(times) < least or (len(times) < 15 and time.perf_counter() - start < budget):
+        times.append((settled(ours, rough), settled(theirs, peer_rough)))
     a, b = np.array(times).T
     return {
         "ours_s": float(np.median(a)),
