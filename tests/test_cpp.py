@@ -47,12 +47,12 @@ def sources(root):
 
 
 def test_release(root):
-    """Preset dev: every C++ test, the symbols of each instruction set's objects, an installed library and its user."""
+    """Preset dev: C++ tests, emulated CUDA kernels, symbols of each level, a user of the installed library."""
     build = root / "build" / "test-dev"
     run("cmake", "--preset", "dev", "-B", build, "-D", "DEBLAI_CUDA=OFF", cwd=root)
     run("cmake", "--build", build, "--parallel", JOBS, cwd=root)
     done = run("ctest", "--test-dir", build, "--no-tests=error", "--output-on-failure", cwd=root)
-    assert passed(done.stdout) == sources(root) | {"symbols", "symbols-self-test", "consumer"}
+    assert passed(done.stdout) == sources(root) | {"sliced-cuda-emulated", "symbols", "symbols-self-test", "consumer"}
 
 
 @pytest.mark.parametrize("preset", ["asan", "tsan"])

@@ -13,6 +13,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 BEGIN = """
 import json, math, os, signal, sys, threading, time
 import numpy as np, deblai
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job inherits that SIGINT is ignored
 rng = np.random.default_rng(0)
 sent = []
 
