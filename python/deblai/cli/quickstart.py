@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import _backend, plot
+from .. import _backend, _validate, plot
 from .._extras import require
 from ..results import FlowResult, SlicedResult
 from ..sliced import gradient_flow, wasserstein
@@ -49,6 +49,7 @@ def run(options: argparse.Namespace) -> int:
     datasets = require("sklearn.datasets", "quickstart", "demo")
     figures = require("matplotlib.figure", "quickstart", "demo")
     require("tqdm", "quickstart", "demo")
+    _validate.positive_integer("quickstart", "steps", options.steps)
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
     digits = datasets.load_digits()
@@ -152,7 +153,7 @@ def _flow(
 ) -> tuple[list[Array], list[int], FlowResult, float]:
     """Run one flow with a progress bar and keep a few moments of it."""
     tqdm = require("tqdm", "quickstart", "demo").tqdm
-    keep = sorted({0, *(int(k) for k in np.geomspace(1, n_steps, 7)[:-1])})
+    keep = sorted({0, *(int(k) for k in np.geomspace(1, n_steps, 7)[:-1])} - {n_steps})
     frames: list[Array] = []
     started = time.perf_counter()
     with tqdm(total=n_steps, desc=label, unit="step", file=sys.stderr, leave=False) as bar:
