@@ -293,7 +293,7 @@ def test_float32_is_accurate_at_a_million_points(n, m, large):
     """float32 agrees with float64 to 1e-5 at n = 10^6; unequal sizes lose nothing either.
 
     Where cumulative masses are summed in float32 they end at 1.0012 for n = 2e5, m = 1.5e5 and the distance is ten
-    times too large (POT's NumPy path, as emulated in the project's facts).
+    times too large (POT's NumPy path, emulated in NumPy).
     """
     x, y, theta = large
     single = wasserstein(x[:n], y[:m], directions=theta)
