@@ -89,6 +89,7 @@ void raise(const char* name, const char* message);
 void register_errors();
 
 void register_runtime(py::module_& m);
+void register_multimarginal(py::module_& m);
 void register_sliced(py::module_& m);
 
 }  // namespace deblai::bind

@@ -13,7 +13,8 @@ namespace deblai {
 namespace {
 
 constexpr auto poll_interval = std::chrono::milliseconds(50);
-constexpr double serial_below_ns = 2e5;  // about ten times the cost of starting a thread
+constexpr double serial_below_ns = 2e5;  // a call: about ten times the cost of starting a thread
+constexpr double alone_below_ns = 4e4;   // a step: a few times the cost of waking one
 
 }  // namespace
 
@@ -112,9 +113,9 @@ const Stop& Team::stop() const { return *shared_; }
 
 bool Team::stopped() const { return shared_->stop.load(std::memory_order_relaxed); }
 
-void Team::run(index_t count, Call call, const void* f) {
+void Team::run(index_t count, Call call, const void* f, double ns) {
     Shared& s = *shared_;
-    const bool alone = s.threads.empty() || count <= 1;
+    const bool alone = s.threads.empty() || count <= 1 || ns < alone_below_ns;
     {
         const std::lock_guard lock(s.mutex);
         s.call = call;

@@ -48,6 +48,33 @@ def positive_integer(operation: str, name: str, n: Any) -> int:
     return k
 
 
+def nonnegative_integer(operation: str, name: str, n: Any) -> int:
+    """Return n as an int of at least 0."""
+    if type(n) is int and n == 0:
+        return 0
+    try:
+        return positive_integer(operation, name, n)
+    except errors.DeblaiError as error:
+        raise type(error)(str(error).replace("a positive integer", "a nonnegative integer")) from None
+
+
+def gradient_names(operation: str, grad: Any, names: tuple[str, ...], given: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of the arguments whose gradients `grad` asks for; True asks for all that were given."""
+    if grad is False or grad is None or (isinstance(grad, tuple) and not grad):
+        return ()
+    if grad is True:
+        return given
+    if not isinstance(grad, str | list | tuple | set | frozenset):
+        raise errors.InvalidType(f"[{operation}] grad: expected True, False or names among {names}, got {grad!r}")
+    asked = (grad,) if isinstance(grad, str) else tuple(grad)
+    for name in asked:
+        if name not in names:
+            raise errors.InvalidValue(f"[{operation}] grad: expected names among {names}, got {name!r}")
+        if name not in given:
+            raise errors.InvalidValue(f"[{operation}] grad: '{name}' was not given, so it has no gradient")
+    return tuple(name for name in names if name in asked)
+
+
 def exponent(operation: str, p: Any) -> float:
     """Return the exponent p of a Wasserstein distance, 1 <= p < 1000."""
     value = p if type(p) in (int, float) else real(operation, "p", p)

@@ -1,4 +1,4 @@
-// Costs of the line: c(x, y) = |x - y|^p, p >= 1, and its derivative in x. Host and device.
+// Costs of a difference d = x - y and of a squared distance r2 = |x - y|^2, with derivatives. Host and device.
 #pragma once
 
 #include <cmath>
@@ -7,6 +7,7 @@
 
 namespace deblai {
 
+// c(x, y) = |x - y|^p on the line, p >= 1.
 struct PowerCost {
     double p;
 
@@ -27,6 +28,28 @@ struct PowerCost {
         if (p == 1.0) return {r, static_cast<double>((d > 0.0) - (d < 0.0))};
         const double q = pow(r, p - 1.0);
         return {r * q, p * (d < 0.0 ? -q : q)};
+    }
+};
+
+// Costs of a pair of points of R^d: strength r^-s (Riesz; Coulomb for s = 1), -strength log r, strength r^2.
+// At r = 0 the first two are infinite (for positive strength).
+struct PairCost {
+    enum class Kind : int { riesz = 0, log = 1, quadratic = 2 };
+    Kind kind = Kind::riesz;
+    double s = 1.0;
+    double strength = 1.0;
+
+    DEBLAI_HD double cost(double r2) const {
+        if (kind == Kind::quadratic) return strength * r2;
+        if (kind == Kind::log) return -0.5 * strength * log(r2);
+        return strength * (s == 1.0 ? 1.0 / sqrt(r2) : pow(r2, -0.5 * s));
+    }
+
+    // The gradient in x is slope * (x - y).
+    DEBLAI_HD double slope(double r2) const {
+        if (kind == Kind::quadratic) return 2.0 * strength;
+        if (kind == Kind::log) return -strength / r2;
+        return -s * strength * (s == 1.0 ? 1.0 / (r2 * sqrt(r2)) : pow(r2, -0.5 * s - 1.0));
     }
 };
 

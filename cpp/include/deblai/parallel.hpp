@@ -33,14 +33,15 @@ public:
 
     // Calls f(task, worker) for every task in [0, count); returns when all are done (a barrier).
     // After a stop the remaining tasks are skipped. An exception in a task is rethrown here.
+    // A step estimated at less nanoseconds than threads take to wake runs on the calling thread alone.
     template <class F>
-    void run(index_t count, const F& f) {
-        run(count, [](const void* g, index_t task, int worker) { (*static_cast<const F*>(g))(task, worker); }, &f);
+    void run(index_t count, const F& f, double ns = 1e9) {
+        run(count, [](const void* g, index_t task, int worker) { (*static_cast<const F*>(g))(task, worker); }, &f, ns);
     }
 
 private:
     using Call = void (*)(const void*, index_t, int);
-    void run(index_t count, Call call, const void* f);
+    void run(index_t count, Call call, const void* f, double ns);
 
     struct Shared;
     std::unique_ptr<Shared> shared_;

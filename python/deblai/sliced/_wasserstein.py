@@ -100,14 +100,15 @@ def wasserstein(
     >>> float(deblai.sliced.wasserstein([0.0, 1.0, 3.0], [5.0, 6.0, 8.0], p=1).value)
     5.0
     """
-    given = None if isinstance(directions, str) else directions
-    library, (x_, y_, a_, b_, theta) = gather(OPERATION, {"x": x, "y": y, "a": a, "b": b, "directions": given})
+    own = None if isinstance(directions, str) else directions
+    library, (x_, y_, a_, b_, theta) = gather(OPERATION, {"x": x, "y": y, "a": a, "b": b, "directions": own})
     points_x = _validate.points(OPERATION, "x", x_)
     points_y = _validate.points(OPERATION, "y", y_, points_x)
     a_ = _validate.weights(OPERATION, "a", a_, points_x, "x")
     b_ = _validate.weights(OPERATION, "b", b_, points_y, "y")
     p = _validate.exponent(OPERATION, p)
-    wanted = _wanted(grad, a_, b_)
+    given = ("x", "y") + (("a",) if a_ is not None else ()) + (("b",) if b_ is not None else ())
+    wanted = _validate.gradient_names(OPERATION, grad, NAMES, given)
     exact = False
     if theta is not None:
         theta = _validate.points(OPERATION, "directions", theta, points_x)
@@ -134,20 +135,3 @@ def wasserstein(
             if name in wanted and original.ndim == 1:
                 result.grad[name] = result.grad[name].reshape(original.shape)
     return result
-
-
-def _wanted(grad: Any, a: Any, b: Any) -> tuple[str, ...]:
-    if grad is False or grad is None or (isinstance(grad, tuple) and not grad):
-        return ()
-    given = ("x", "y") + (("a",) if a is not None else ()) + (("b",) if b is not None else ())
-    if grad is True:
-        return given
-    if not isinstance(grad, str | list | tuple | set | frozenset):
-        raise errors.InvalidType(f"[{OPERATION}] grad: expected True, False or names among {NAMES}, got {grad!r}")
-    names = (grad,) if isinstance(grad, str) else tuple(grad)
-    for name in names:
-        if name not in NAMES:
-            raise errors.InvalidValue(f"[{OPERATION}] grad: expected names among {NAMES}, got {name!r}")
-        if name not in given:
-            raise errors.InvalidValue(f"[{OPERATION}] grad: '{name}' was not given, so it has no gradient")
-    return tuple(name for name in NAMES if name in names)

@@ -1,0 +1,88 @@
+// Entropic transport of N marginals with pairwise costs on the complete graph, in the log domain:
+//   min over plans pi of <c, pi> + epsilon KL(pi | mu_1 x ... x mu_N),   c(x_1..x_N) = sum_{p<q} c(x_p, x_q)
+//   f_p <- -epsilon log sum over x_{-p} of exp((sum_{k!=p} f_k - c) / epsilon) prod_{k!=p} a_k
+// (Benamou, Carlier and Nenna 2015). The n^N plan is never stored: one marginal is contracted by a matrix product of
+// stabilised kernels, two more are its sides, the others are looped over. What a product may have lost to underflow is
+// bounded row by row; rows whose bound is not negligible are summed again exactly, in the log domain.
+#pragma once
+
+#include <cstddef>
+
+#include "deblai/cost.hpp"
+#include "deblai/parallel.hpp"
+#include "deblai/view.hpp"
+
+namespace deblai::multimarginal {
+
+template <class T>
+struct Marginal {
+    index_t size;
+    Matrix<const T> points;   // (size, d); null where costs are given
+    Vector<const T> weights;  // nonnegative, any positive sum; null: equal weights
+};
+
+template <class T>
+struct Problem {
+    int n_marginals;               // N >= 2
+    bool symmetric;                // all marginals are the first one, with one potential
+    const Marginal<T>* marginals;  // N of them, or one
+    const Matrix<const T>* costs;  // null: from the points; else one matrix a pair (0, 1), (0, 2), ..., (N-2, N-1),
+                                   // or one if symmetric; +inf forbids
+    PairCost cost;
+    double epsilon;
+
+    int distinct() const { return symmetric ? 1 : n_marginals; }
+    index_t pairs() const { return symmetric ? 1 : index_t{n_marginals} * (n_marginals - 1) / 2; }
+    // Where the pair p < q stands among all.
+    index_t pair(int p, int q) const {
+        return symmetric ? 0 : index_t{p} * (2 * n_marginals - p - 1) / 2 + (q - p - 1);
+    }
+};
+
+// Every backend's first step. Throws InvalidValue.
+template <class T>
+void require_shapes(const Problem<T>& problem);
+
+struct Schedule {
+    double tol;        // of the L1 marginal error, the largest of all marginals
+    index_t max_iter;  // sweeps
+    double seconds;    // return after the sweep in which they have passed
+    int memory = 0;    // of Anderson acceleration; 0: none
+};
+
+struct Progress {
+    index_t sweeps;  // done; each wrote its marginal error
+    bool converged;  // the last one's error is at most tol
+};
+
+// Sweeps over all potentials (one array, one after the other), in symmetric mode f <- ((N - 1) f + T(f)) / N. `errors`
+// and `values` get each sweep's marginal error and dual value. Leaves the potentials after the last full sweep, or in
+// symmetric mode those that it measured; never those of a leap (of the acceleration) that lowered the dual value.
+template <class T>
+Progress sinkhorn(const Problem<T>& problem, const Schedule& schedule, double* potentials, double* errors,
+                  double* values, const Control& control = {});
+
+template <class T>
+struct Output {
+    Matrix<T>* pairs = nullptr;        // plans of pairs, as costs are ordered; null entries: not wanted
+    Matrix<T>* grad_points = nullptr;  // of <c, plan> at a fixed plan; one a distinct marginal, null entries likewise
+    bool plans_only = false;           // nothing but the plans wanted: the summary is void
+};
+
+struct Summary {
+    double value;         // sum_p <a_p, f_p> - epsilon (mass - 1), a lower bound of the minimum
+    double value_linear;  // <c, plan>
+    double mass;
+    double marginal_error;  // the largest L1 error of a marginal
+    bool finished;          // false after a stop: all void
+};
+
+template <class T>
+Summary evaluate(const Problem<T>& problem, const double* potentials, const Output<T>& output,
+                 const Control& control = {});
+
+// Bytes that one call of either allocates at most.
+template <class T>
+std::size_t workspace_bytes(const Problem<T>& problem, int threads);
+
+}  // namespace deblai::multimarginal

@@ -1,0 +1,7 @@
+"""Optimal transport of many marginals with pairwise costs, as of electrons that repel each other."""
+
+from __future__ import annotations
+
+from ._sinkhorn import sinkhorn
+
+__all__ = ["sinkhorn"]

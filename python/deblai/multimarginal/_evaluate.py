@@ -1,0 +1,291 @@
+"""Sweeps and evaluations of the multi-marginal kernel on checked arrays, on whichever backend they call for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import inf, nan
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import _backend, _core, _dlpack, costs, errors
+from ._problem import Problem
+
+OPERATION = "multimarginal.sinkhorn"
+CHUNK = 1000  # sweeps of one call of the kernel, which its arrays of errors are sized for
+Array = np.ndarray[Any, Any]
+
+
+class Schedule(NamedTuple):
+    """When to stop, and how many past sweeps the acceleration looks at."""
+
+    tol: float
+    max_iter: int
+    memory: int
+
+
+class Outcome(NamedTuple):
+    """Potentials (float64, one after the other) and what they say.
+
+    `history` has a row a sweep: marginal error, dual value. `grad` has a list by name, as the problem's own lists.
+    """
+
+    value: float
+    value_linear: float
+    mass: float
+    marginal_error: float
+    potentials: Array
+    history: Array
+    grad: dict[str, list[Any]]
+    backend: str
+
+
+class Evaluation(NamedTuple):
+    """What the kernels say of potentials: see `Outcome`."""
+
+    value: float
+    value_linear: float
+    mass: float
+    marginal_error: float
+    grad_points: list[Any]
+    plans: list[Any]
+
+
+Watch = Callable[[Array, Array], bool]  # potentials and history so far; True stops
+
+
+def solve(
+    q: Problem, start: Array, schedule: Schedule, *, wanted: tuple[str, ...] = (), watch: Watch | None = None
+) -> Outcome:
+    """Sweep until the marginal error of the final potentials is at most tol, then evaluate them."""
+    run = _runner(q)
+    potentials = np.array(start, np.float64)
+    history = np.empty((0, 2))
+    tol, stopped, converged = schedule.tol, False, True
+    try:
+        while True:
+            left = schedule.max_iter - len(history)
+            while left > 0 and not stopped:
+                seconds = 0.1 if watch else inf
+                done, converged = run.sweeps(potentials, min(left, CHUNK), tol, schedule.memory, seconds)
+                history = np.concatenate([history, done])
+                left = schedule.max_iter - len(history)
+                stopped = watch is not None and watch(potentials, history)
+                if converged:
+                    break
+            e = run.evaluate(potentials, "points" in wanted, "cost" in wanted)
+            # A sweep sees each marginal before the later ones have moved: what counts is the final state.
+            if e.marginal_error <= schedule.tol or left <= 0 or stopped:
+                break
+            tol *= 0.5
+    except KeyboardInterrupt:
+        history = np.concatenate([history, run.seen()])
+        error, value = map(float, history[-1]) if len(history) else (nan, nan)
+        raise Stopped(Outcome(value, nan, nan, error, potentials, history, {}, run.label)) from None
+    return Outcome(*e[:4], potentials, history, _gradients(q, e, potentials, wanted), run.label)
+
+
+def _gradients(q: Problem, e: Evaluation, potentials: Array, wanted: tuple[str, ...]) -> dict[str, list[Any]]:
+    """Gradients of the value at fixed potentials, which are those of the minimum (Danskin)."""
+    gradients: dict[str, list[Any]] = {}
+    count = q.n_marginals if q.symmetric else 1
+    if "points" in wanted:
+        gradients["points"] = e.grad_points
+    if "weights" in wanted:
+        parts = np.split(potentials, np.cumsum(q.sizes)[:-1])
+        gradients["weights"] = [None] * len(parts)
+        for p, (w, f) in enumerate(zip(q.weights, parts, strict=True)):
+            if w is not None:
+                a = np.asarray(q.library.numpy(w), np.float64)
+                centred = (f - float(a @ f) / a.sum()) * (count / a.sum())
+                gradients["weights"][p] = q.library.export(centred, q.like)
+    if "cost" in wanted:
+        plans = e.plans
+        if q.shared and not q.symmetric:
+            plans = [sum(plans[1:], plans[0])]
+        gradients["cost"] = [plan * (count * (count - 1) / 2) for plan in plans] if q.symmetric else plans
+    return gradients
+
+
+def pair_plan(q: Problem, potentials: Array, pair: tuple[int, int]) -> Any:
+    """Return the plan of one pair p < q."""
+    return _runner(q).evaluate(potentials, False, True, (0, 1) if q.symmetric else pair).plans[0]
+
+
+def whole_plan(q: Problem, potentials: Array) -> Any:
+    """Return the plan, one axis a marginal, by the reference."""
+    run = _Reference(q)
+    return q.library.export(run.module.plan(run.costs, run.weights, q.epsilon, run.split(potentials)), q.like)
+
+
+def _runner(q: Problem) -> _Compiled | _Reference:
+    plan = _backend.plan(OPERATION, q.library.device(q.like))
+    return _Reference(q) if plan.backend == "reference" else _Compiled(q, plan)
+
+
+class Stopped(Exception):
+    """Ctrl-C, with what there is so far."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__()
+        self.outcome = outcome
+
+
+class _Compiled:
+    """The C++ kernels, CPU or CUDA."""
+
+    def __init__(self, q: Problem, plan: _backend.Plan) -> None:
+        self.q, self.plan, self.label = q, plan, plan.label
+        view = q.library.view
+        named = [("points", v) for v in q.points] + [("weights", v) for v in q.weights]
+        named += [("cost", v) for v in q.matrices]
+        views = []
+        for name, v in named:
+            try:
+                views.append(None if v is None else view(v))
+            except (RuntimeError, BufferError) as error:
+                raise errors.InvalidType(
+                    f"[{OPERATION}] {name}: expected a {q.library.name} array that DLPack can read (strides are whole "
+                    "multiples of the item size), got one that it cannot; make a copy"
+                ) from error
+        n = len(q.sizes)
+        given = views[2 * n :] * (len(q.pairs) if q.shared else 1)
+        kind = costs.KINDS.index(q.cost.kind)
+        self.arguments = (
+            *(views[:n], views[n : 2 * n], given, q.sizes, q.n_marginals),
+            *(kind, q.cost.s, q.cost.strength, q.epsilon),
+        )
+        if self.plan.backend == "cuda":
+            self.core = _backend.cuda_module()
+            self.where: tuple[Any, ...] = (
+                q.library.stream(q.like),
+                int(q.library.device(q.like).partition(":")[2] or 0),
+            )
+        else:
+            self.core = _core
+            self.where = (self.plan.threads, self.plan.simd)
+            _backend.require_memory(OPERATION, _core.multimarginal_workspace(*self.arguments, self.plan.threads))
+        self.seen_errors = self.seen_values = np.empty(0)
+
+    def sweeps(self, potentials: Array, count: int, tol: float, memory: int, seconds: float) -> tuple[Array, bool]:
+        """Sweep in place; return errors and values, and whether the last error was at most tol."""
+        self.seen_errors, self.seen_values = np.full(count, nan), np.full(count, nan)
+        view = _dlpack.view
+        done, converged = self.core.multimarginal(
+            *self.arguments,
+            *(tol, count, min(seconds, 1e9), memory),
+            *(view(potentials, True), view(self.seen_errors, True), view(self.seen_values, True)),
+            *self.where,
+        )
+        history = np.stack([self.seen_errors[:done], self.seen_values[:done]], axis=1)
+        self.seen_errors = self.seen_values = np.empty(0)
+        return history, converged
+
+    def seen(self) -> Array:
+        """What the sweeps of an interrupted call wrote."""
+        done = int(np.isfinite(self.seen_values).sum())
+        return np.stack([self.seen_errors[:done], self.seen_values[:done]], axis=1)
+
+    def evaluate(
+        self, potentials: Array, grad_points: bool, plans: bool, only: tuple[int, int] | None = None
+    ) -> Evaluation:
+        """Return what the potentials say; `only` one plan, everything else void."""
+        q, library = self.q, self.q.library
+        gradients = [library.zeros(x) for x in q.points] if grad_points else []
+        at = (lambda k: q.sizes[0]) if q.symmetric else q.sizes.__getitem__
+        wanted = [pair if plans and only in (None, pair) else None for pair in q.pairs]
+        dtype = library.dtype(q.like)
+        made = [pair and library.empty((at(pair[0]), at(pair[1])), dtype, q.like) for pair in wanted]
+        numbers = self.core.multimarginal_evaluate(
+            *self.arguments,
+            _dlpack.view(potentials, True),
+            [None if p is None else library.view(p, True) for p in made] if plans else [],
+            [library.view(g, True) for g in gradients],
+            only is not None,
+            *self.where,
+        )
+        finished = [[library.finish(v, q.like) for v in arrays if v is not None] for arrays in (gradients, made)]
+        return Evaluation(*numbers, *finished)
+
+
+class _Reference:
+    """Plain NumPy on the whole tensor."""
+
+    label = "reference"
+
+    def __init__(self, q: Problem) -> None:
+        from ..reference import multimarginal
+
+        self.q, self.module = q, multimarginal
+        count = q.n_marginals
+        terms = float(np.prod([float(q.sizes[0 if q.symmetric else p]) for p in range(count)]))
+        _backend.require_memory(OPERATION, int(min(32 * terms, 2**62)))
+
+        def host(v: Any) -> Any:
+            return None if v is None else np.asarray(q.library.numpy(v), np.float64)
+
+        for p, x in enumerate(q.points):
+            if x is not None and not np.isfinite(host(x)).all():
+                raise errors.InvalidValue(f"[{OPERATION}] points[{p}]: expected finite values, got nan or inf")
+        self.points = [host(x) for x in q.points]
+        weights = []
+        for p, (w, n) in enumerate(zip(q.weights, q.sizes, strict=True)):
+            a = np.full(n, 1.0 / n) if w is None else host(w)
+            if not np.isfinite(a).all() or (a < 0).any() or not 0 < a.sum() < inf:
+                raise errors.InvalidValue(
+                    f"[{OPERATION}] weights[{p}]: expected finite nonnegative weights of positive total mass"
+                )
+            weights.append(a / a.sum())
+        every = [(p, r) for p in range(count) for r in range(p + 1, count)]
+        kind = (q.cost.kind, q.cost.s, q.cost.strength)
+        self.weights = weights * count if q.symmetric else weights
+        given = [host(c) for c in q.matrices]
+        for c in given:
+            if np.isnan(c).any() or (c == -inf).any():
+                raise errors.InvalidValue(f"[{OPERATION}] cost: expected numbers or +inf, got nan or -inf")
+        if given:
+            self.costs = {pair: given[0 if q.shared or q.symmetric else k] for k, pair in enumerate(every)}
+        else:
+            at = [0] * count if q.symmetric else range(count)
+            self.costs = {
+                (p, r): multimarginal.pair_cost(self.points[at[p]], self.points[at[r]], *kind) for p, r in every
+            }
+
+    def split(self, potentials: Array) -> list[Array]:
+        """Return one potential a marginal."""
+        parts = np.split(potentials, np.cumsum(self.q.sizes)[:-1])
+        return parts * self.q.n_marginals if self.q.symmetric else parts
+
+    def sweeps(self, potentials: Array, count: int, tol: float, memory: int, seconds: float) -> tuple[Array, bool]:
+        """Sweep in place, without acceleration."""
+        q = self.q
+        f, seen = self.module.sinkhorn(
+            self.costs, self.weights, q.epsilon, tol, count, q.symmetric, self.split(potentials)
+        )
+        potentials[:] = f[0] if q.symmetric else np.concatenate(f)
+        return np.stack([seen, np.full(len(seen), nan)], axis=1), seen[-1] <= tol
+
+    def seen(self) -> Array:
+        """Return nothing: NumPy keeps no half-done sweeps."""
+        return np.empty((0, 2))
+
+    def evaluate(
+        self, potentials: Array, grad_points: bool, plans: bool, only: tuple[int, int] | None = None
+    ) -> Evaluation:
+        """Return what the potentials say."""
+        q, export = self.q, self.q.library.export
+        found = self.module.evaluate(self.costs, self.weights, q.epsilon, self.split(potentials))
+        error = max(float(np.abs(m - a).sum()) for m, a in zip(found.marginals, self.weights, strict=True))
+        at = [0] * q.n_marginals if q.symmetric else list(range(q.n_marginals))
+        gradients = [np.zeros_like(x) for x in self.points] if grad_points else []
+        for (a, b), plan in found.pairs.items() if grad_points else ():
+            for me, other, mine in ((a, b, plan), (b, a, plan.T)):
+                x, y = self.points[at[me]], self.points[at[other]]
+                slope = mine * self.module.pair_slope(x, y, q.cost.kind, q.cost.s, q.cost.strength)
+                gradients[at[me]] += slope.sum(1)[:, None] * x - slope @ y
+        chosen = [only] if only else q.pairs if plans else []
+        return Evaluation(
+            *(found.value, found.value_linear, found.mass, error),
+            [export(g, q.like) for g in gradients],
+            [export(found.pairs[pair], q.like) for pair in chosen],
+        )

@@ -1,0 +1,142 @@
+"""Arguments of the multi-marginal solvers, checked and brought into one form."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any, NamedTuple
+
+from .. import _validate, costs, errors
+from .._array import Library, gather
+
+
+class Problem(NamedTuple):
+    """Checked arguments; lists hold one entry a distinct marginal, which is one in symmetric mode.
+
+    `points` is [None, ...] where `matrices` are given: one a pair, in the order of `pairs`, None otherwise. `shared`
+    says that one given matrix stands for all pairs.
+    """
+
+    library: Library
+    points: list[Any]
+    weights: list[Any]
+    matrices: list[Any]
+    sizes: list[int]
+    n_marginals: int
+    cost: costs.PairCost
+    epsilon: float
+    shared: bool
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether all marginals are the same."""
+        return len(self.sizes) == 1
+
+    @property
+    def pairs(self) -> list[tuple[int, int]]:
+        """Pairs of marginals in the kernels' order; (0, 1) stands for all in symmetric mode."""
+        return [(0, 1)] if self.symmetric else list(combinations(range(self.n_marginals), 2))
+
+    @property
+    def like(self) -> Any:
+        """An array whose library, dtype and device all share."""
+        return next(a for a in (*self.matrices, *self.points) if a is not None)
+
+
+def _is_list(x: Any) -> bool:
+    return isinstance(x, list | tuple)
+
+
+def _marginals(operation: str, points: Any, weights: Any, cost: Any, n_marginals: int | None) -> tuple[int, bool]:
+    """Return the number of marginals and whether they are all equal."""
+    if _is_list(points) and (n_marginals is None or all(hasattr(v, "shape") for v in points)):
+        found, argument = len(points), "points"
+    elif points is None and _is_list(weights) and (n_marginals is None or all(hasattr(v, "shape") for v in weights)):
+        found, argument = len(weights), "weights"
+    elif points is None and isinstance(cost, dict) and cost:
+        keys = [k for k in cost if _is_list(k) and len(k) == 2 and all(type(i) is int for i in k)]
+        found, argument = max((max(k) for k in keys), default=0) + 1, "cost"
+    else:
+        if n_marginals is None:
+            raise errors.InvalidValue(
+                f"[{operation}] n_marginals: expected the number of equal marginals, or a list of arrays as "
+                f"{'weights' if points is None else 'points'}, got None"
+            )
+        return n_marginals, True
+    if n_marginals is not None and found != n_marginals:
+        raise errors.InvalidValue(f"[{operation}] {argument}: expected {n_marginals} marginals, got {found}")
+    if found < 2:
+        raise errors.InvalidValue(f"[{operation}] {argument}: expected at least 2 marginals, got {found}")
+    return found, False
+
+
+def _matrices(operation: str, cost: Any, count: int, symmetric: bool) -> tuple[dict[str, Any], bool]:
+    """Return given matrices by their name in errors, one a pair, and whether one stands for all."""
+    if isinstance(cost, dict):
+        wanted = list(combinations(range(count), 2))
+        if symmetric or set(cost) != set(wanted):
+            expected = "one symmetric matrix for equal marginals" if symmetric else f"a matrix for each of {wanted}"
+            raise errors.InvalidValue(f"[{operation}] cost: expected {expected}, got the keys {sorted(map(str, cost))}")
+        return {f"cost[{p}, {q}]": cost[p, q] for p, q in wanted}, False
+    return {"cost": cost}, True
+
+
+def problem(operation: str, points: Any, weights: Any, n_marginals: Any, cost: Any, epsilon: Any) -> Problem:
+    """Check shapes, libraries, dtypes and devices; raise a designed error for what does not fit."""
+    if n_marginals is not None:
+        n_marginals = _validate.positive_integer(operation, "n_marginals", n_marginals)
+        if n_marginals < 2:
+            raise errors.InvalidValue(f"[{operation}] n_marginals: expected at least 2, got {n_marginals}")
+    epsilon = _validate.real(operation, "epsilon", epsilon)
+    if not epsilon > 0:
+        raise errors.InvalidValue(f"[{operation}] epsilon: expected a positive number, got {epsilon!r}")
+    count, symmetric = _marginals(operation, points, weights, cost, n_marginals)
+    distinct = 1 if symmetric else count
+
+    def several(name: str, given: Any) -> dict[str, Any]:
+        if symmetric:
+            return {name: given}
+        if given is None:
+            given = [None] * count
+        if not _is_list(given) or len(given) != count:
+            got = f"{len(given)}" if _is_list(given) else type(given).__name__
+            raise errors.InvalidValue(f"[{operation}] {name}: expected a list of {count}, one a marginal, got {got}")
+        return {f"{name}[{p}]": v for p, v in enumerate(given)}
+
+    named = several("points", points) | several("weights", weights)
+    by_points = points is not None
+    matrices, shared = {}, False
+    if by_points:
+        pair_cost = costs.named(operation, cost)
+    else:
+        if isinstance(cost, str | costs.PairCost):
+            raise errors.InvalidValue(f"[{operation}] points: expected points for the cost {cost!r}, got None")
+        pair_cost = costs.Coulomb()
+        matrices, shared = _matrices(operation, cost, count, symmetric)
+    library, arrays = gather(operation, named | matrices)
+    pts, wts, mats = arrays[:distinct], arrays[distinct : 2 * distinct], arrays[2 * distinct :]
+    if by_points:
+        for p, x in enumerate(pts):
+            name = "points" if symmetric else f"points[{p}]"
+            pts[p] = _validate.points(operation, name, x, pts[0] if p else None, "points[0]")
+        sizes = [int(x.shape[0]) for x in pts]
+    else:
+        matrices = dict(zip(matrices, mats, strict=True))
+        for name, c in matrices.items():
+            if c is None or c.ndim != 2 or 0 in c.shape:
+                got = None if c is None else tuple(c.shape)
+                raise errors.InvalidValue(f"[{operation}] {name}: expected a matrix (n, m), got {got}")
+        first = int(mats[0].shape[0])
+        sizes = [first] * distinct if shared else [first, *(int(c.shape[1]) for c in mats[: count - 1])]
+        for (name, c), (p, q) in zip(matrices.items(), combinations(range(count), 2), strict=False):
+            want = (first, first) if shared else (sizes[p], sizes[q])
+            if tuple(c.shape) != want:
+                raise errors.InvalidValue(f"[{operation}] {name}: expected shape {want}, got {tuple(c.shape)}")
+    like_name = "points" if by_points else "cost"
+    for p, w in enumerate(wts):
+        name = "weights" if symmetric else f"weights[{p}]"
+        if w is not None and tuple(w.shape) != (sizes[p],):
+            match = like_name if symmetric or not by_points else f"{like_name}[{p}]"
+            raise errors.InvalidValue(
+                f"[{operation}] {name}: expected {sizes[p]} values to match {match}, got shape {tuple(w.shape)}"
+            )
+    return Problem(library, pts, wts, mats, sizes, count, pair_cost, epsilon, shared)

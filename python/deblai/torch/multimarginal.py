@@ -1,0 +1,164 @@
+"""Multi-marginal Sinkhorn as a PyTorch operator, ``torch.ops.deblai.multimarginal_sinkhorn``.
+
+The forward pass computes the gradients that will be needed together with the value; the backward pass scales them.
+Double backward is not supported and raises.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .. import _backend
+from .._array import TORCH
+from ..costs import KINDS, PairCost, of_kind
+from ..multimarginal._evaluate import OPERATION, Array, Outcome, Schedule, Watch, solve
+from ..multimarginal._problem import Problem
+from ._once import once
+
+NAMES = ("points", "weights", "cost")
+
+
+@torch.library.custom_op("deblai::multimarginal_sinkhorn", mutates_args=())
+def multimarginal_sinkhorn(
+    points: list[Tensor],
+    weights: list[Tensor],
+    matrices: list[Tensor],
+    sizes: list[int],
+    n_marginals: int,
+    kind: int,
+    s: float,
+    strength: float,
+    epsilon: float,
+    shared: bool,
+    start: Tensor,
+    tol: float,
+    max_iter: int,
+    memory: int,
+    grad_points: bool,
+    grad_weights: bool,
+    grad_cost: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, list[Tensor]]:
+    """Return value (0-d), [value, <c, plan>, mass, marginal error, sweeps], potentials, history and gradients.
+
+    The middle three are float64 on the CPU, the history padded to `max_iter` rows. An empty tensor stands for a weight
+    that is not there; gradients that are not wanted are empty, in the order points, weights, matrices.
+    """
+    cost = of_kind(KINDS[kind], s, strength)
+    q = _problem(points, weights, matrices, sizes, n_marginals, cost, epsilon, shared)
+    wanted = tuple(n for n, flag in zip(NAMES, (grad_points, grad_weights, grad_cost), strict=True) if flag)
+    outcome = solve(q, start.numpy(), Schedule(tol, max_iter, memory), wanted=wanted)
+    value = torch.tensor(outcome.value, dtype=q.like.dtype, device=q.like.device)
+    numbers = torch.tensor([*outcome[:4], len(outcome.history)], dtype=torch.float64)
+    history = torch.full((max_iter, 2), torch.nan, dtype=torch.float64)
+    history[: len(outcome.history)] = torch.from_numpy(outcome.history)
+    gradients = []
+    for name, arrays in zip(NAMES, (points, weights, matrices), strict=True):
+        found = outcome.grad.get(name) or [None] * len(arrays)
+        gradients += [q.like.new_empty(0) if g is None else g.clone() for g in found]
+    return value, numbers, torch.from_numpy(outcome.potentials), history, gradients
+
+
+def _problem(
+    points: list[Tensor],
+    weights: list[Tensor],
+    matrices: list[Tensor],
+    sizes: list[int],
+    n_marginals: int,
+    cost: PairCost,
+    epsilon: float,
+    shared: bool,
+) -> Problem:
+    given = [w if w.numel() else None for w in weights]
+    return Problem(TORCH, points or [None] * len(sizes), given, matrices, sizes, n_marginals, cost, epsilon, shared)
+
+
+@multimarginal_sinkhorn.register_fake
+def _(points, weights, matrices, sizes, n_marginals, kind, s, strength, epsilon, shared, start, tol, max_iter, memory,
+      grad_points, grad_weights, grad_cost):  # type: ignore[no-untyped-def]  # fmt: skip
+    like = (points or matrices)[0]
+    doubles = [torch.empty(shape, dtype=torch.float64, device="cpu") for shape in ((5,), start.shape, (max_iter, 2))]
+    flags = (grad_points, grad_weights, grad_cost)
+    gradients = []
+    for wanted, arrays in zip(flags, (points, weights, matrices), strict=True):
+        gradients += [torch.empty_like(t) if wanted else like.new_empty(0) for t in arrays]
+    return like.new_empty(()), *doubles, gradients
+
+
+def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Any, ...]) -> None:
+    ctx.mark_non_differentiable(*output[1:4], *output[4])
+    ctx.counts = [len(group) for group in inputs[:3]]
+    ctx.save_for_backward(*inputs[0], *inputs[1], *inputs[2], *output[4])
+
+
+def _backward(ctx: Any, grad_value: Tensor, *_: Any) -> tuple[Any, ...]:
+    total = sum(ctx.counts)
+    inputs, gradients = ctx.saved_tensors[:total], list(ctx.saved_tensors[total:])
+    if torch.is_grad_enabled():
+        grad_value = once(OPERATION, grad_value, *inputs)
+    groups: list[list[Tensor | None]] = []
+    for k, (count, name) in enumerate(zip(ctx.counts, NAMES, strict=True)):
+        group: list[Tensor | None] = []
+        for p in range(count):
+            gradient = gradients.pop(0)
+            needed = _needed(ctx.needs_input_grad[k], p)
+            if needed and gradient.numel() == 0 and inputs[sum(ctx.counts[:k]) + p].numel():
+                raise RuntimeError(f"[{OPERATION}] {name} requires a gradient, but the operator was called without it")
+            group.append(grad_value * gradient if needed and gradient.numel() else None)
+        groups.append(group)
+    return (*groups, *[None] * 14)
+
+
+def _needed(flags: Any, p: int) -> bool:
+    return bool(flags[p] if isinstance(flags, list | tuple) else flags)
+
+
+multimarginal_sinkhorn.register_autograd(_backward, setup_context=_setup_context)
+
+
+def sinkhorn(
+    q: Problem, start: Array, schedule: Schedule, wanted: tuple[str, ...], watch: Watch | None
+) -> tuple[Tensor, Outcome]:
+    """Call the operator on checked tensors; return the value, which carries the graph, and the outcome.
+
+    A callback cannot live in an operator: with one, the sweeps are done before, and the operator evaluates.
+    """
+    before = None
+    detached = q._replace(
+        **{
+            name: [t if t is None else t.detach() for t in getattr(q, name)]
+            for name in ("points", "weights", "matrices")
+        }
+    )
+    if watch is not None:
+        before = solve(detached, start, schedule, watch=watch)
+        start, schedule = before.potentials, schedule._replace(max_iter=0)
+    like = q.like
+    groups = (
+        [x for x in q.points if x is not None],
+        [like.new_empty(0) if w is None else w for w in q.weights],
+        q.matrices,
+    )
+    tracks = torch.is_grad_enabled()
+    flags = [
+        name in wanted or (tracks and any(t.requires_grad for t in group))
+        for name, group in zip(NAMES, groups, strict=True)
+    ]
+    value, numbers, potentials, history, gradients = multimarginal_sinkhorn(
+        *groups,
+        *(q.sizes, q.n_marginals, KINDS.index(q.cost.kind), q.cost.s, q.cost.strength, q.epsilon, q.shared),
+        *(torch.from_numpy(start), *schedule),
+        *flags,
+    )
+    by_name = {}
+    rest = list(gradients)
+    for name, group in zip(NAMES, groups, strict=True):
+        mine = [rest.pop(0).detach() for _ in group]
+        if name in wanted:
+            by_name[name] = [g if g.numel() else None for g in mine]
+    *summary, sweeps = numbers.tolist()
+    seen = history.numpy()[: int(sweeps)] if before is None else before.history
+    label = _backend.plan(OPERATION, str(like.device)).label
+    return value, Outcome(*summary, potentials.numpy(), seen, by_name, label)
