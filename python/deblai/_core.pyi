@@ -4,6 +4,55 @@ _View = object  # a capsule around deblai::View
 
 def simd(requested: str = "") -> str: ...
 def simd_best() -> str: ...
+def multimarginal(
+    points: list[_View | None],
+    weights: list[_View | None],
+    costs: list[_View],
+    sizes: list[int],
+    n_marginals: int,
+    kind: int,
+    s: float,
+    strength: float,
+    epsilon: float,
+    tol: float,
+    max_iter: int,
+    seconds: float,
+    memory: int,
+    potentials: _View,
+    errors: _View,
+    values: _View,
+    threads: int,
+    simd: str,
+) -> tuple[int, bool]: ...
+def multimarginal_evaluate(
+    points: list[_View | None],
+    weights: list[_View | None],
+    costs: list[_View],
+    sizes: list[int],
+    n_marginals: int,
+    kind: int,
+    s: float,
+    strength: float,
+    epsilon: float,
+    potentials: _View,
+    pairs: list[_View | None],
+    grad_points: list[_View],
+    plans_only: bool,
+    threads: int,
+    simd: str,
+) -> tuple[float, float, float, float]: ...
+def multimarginal_workspace(
+    points: list[_View | None],
+    weights: list[_View | None],
+    costs: list[_View],
+    sizes: list[int],
+    n_marginals: int,
+    kind: int,
+    s: float,
+    strength: float,
+    epsilon: float,
+    threads: int,
+) -> int: ...
 def sliced(
     x: _View,
     y: _View,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from math import inf, nan
 from typing import Any, NamedTuple
 
@@ -182,7 +182,7 @@ class _Compiled:
         return history, converged
 
     def seen(self) -> Array:
-        """What the sweeps of an interrupted call wrote."""
+        """Return what the sweeps of an interrupted call wrote."""
         done = int(np.isfinite(self.seen_values).sum())
         return np.stack([self.seen_errors[:done], self.seen_values[:done]], axis=1)
 

@@ -104,7 +104,8 @@ def problem(operation: str, points: Any, weights: Any, n_marginals: Any, cost: A
 
     named = several("points", points) | several("weights", weights)
     by_points = points is not None
-    matrices, shared = {}, False
+    matrices: dict[str, Any] = {}
+    shared = False
     if by_points:
         pair_cost = costs.named(operation, cost)
     else:

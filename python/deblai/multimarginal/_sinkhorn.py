@@ -143,7 +143,8 @@ def sinkhorn(
             (value,) = q.library.scalars([outcome.value], q.like)
     except Stopped as stopped:
         partial = stopped.outcome
-        result = _result(q, partial, *q.library.scalars([partial.value], q.like), {}, schedule.tol)
+        (value,) = q.library.scalars([partial.value], q.like)
+        result = _result(q, partial, value, {}, schedule.tol)
         raise errors.Interrupted(f"[{OPERATION}] interrupted after {result.n_iter} sweeps", result) from None
     result = _result(q, outcome, value, _shaped(q, outcome.grad, points, cost), schedule.tol)
     if not result.converged and schedule.max_iter <= result.n_iter and schedule.max_iter:

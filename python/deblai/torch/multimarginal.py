@@ -76,11 +76,10 @@ def _problem(
 
 
 @multimarginal_sinkhorn.register_fake
-def _(points, weights, matrices, sizes, n_marginals, kind, s, strength, epsilon, shared, start, tol, max_iter, memory,
-      grad_points, grad_weights, grad_cost):  # type: ignore[no-untyped-def]  # fmt: skip
+def _(points, weights, matrices, sizes, n_marginals, *rest):  # type: ignore[no-untyped-def]
+    start, max_iter, flags = rest[5], rest[7], rest[9:]
     like = (points or matrices)[0]
     doubles = [torch.empty(shape, dtype=torch.float64, device="cpu") for shape in ((5,), start.shape, (max_iter, 2))]
-    flags = (grad_points, grad_weights, grad_cost)
     gradients = []
     for wanted, arrays in zip(flags, (points, weights, matrices), strict=True):
         gradients += [torch.empty_like(t) if wanted else like.new_empty(0) for t in arrays]
@@ -118,6 +117,13 @@ def _needed(flags: Any, p: int) -> bool:
 multimarginal_sinkhorn.register_autograd(_backward, setup_context=_setup_context)
 
 
+def _detached(q: Problem) -> Problem:
+    points, weights, matrices = (
+        [t if t is None else t.detach() for t in group] for group in (q.points, q.weights, q.matrices)
+    )
+    return q._replace(points=points, weights=weights, matrices=matrices)
+
+
 def sinkhorn(
     q: Problem, start: Array, schedule: Schedule, wanted: tuple[str, ...], watch: Watch | None
 ) -> tuple[Tensor, Outcome]:
@@ -126,14 +132,8 @@ def sinkhorn(
     A callback cannot live in an operator: with one, the sweeps are done before, and the operator evaluates.
     """
     before = None
-    detached = q._replace(
-        **{
-            name: [t if t is None else t.detach() for t in getattr(q, name)]
-            for name in ("points", "weights", "matrices")
-        }
-    )
     if watch is not None:
-        before = solve(detached, start, schedule, watch=watch)
+        before = solve(_detached(q), start, schedule, watch=watch)
         start, schedule = before.potentials, schedule._replace(max_iter=0)
     like = q.like
     groups = (
@@ -161,4 +161,5 @@ def sinkhorn(
     *summary, sweeps = numbers.tolist()
     seen = history.numpy()[: int(sweeps)] if before is None else before.history
     label = _backend.plan(OPERATION, str(like.device)).label
-    return value, Outcome(*summary, potentials.numpy(), seen, by_name, label)
+    total, linear, mass, error = summary
+    return value, Outcome(total, linear, mass, error, potentials.numpy(), seen, by_name, label)
