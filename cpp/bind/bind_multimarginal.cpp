@@ -60,6 +60,23 @@ double* doubles(py::handle capsule, index_t size, const char* what) {
     return v.data;
 }
 
+// A Python callable that is told of progress; what it raises ends the call.
+struct Report {
+    const py::object& callable;
+    std::optional<py::error_already_set> raised;
+
+    static bool run(void* context, index_t sweeps) {
+        auto& self = *static_cast<Report*>(context);
+        const py::gil_scoped_acquire gil;
+        try {
+            return self.callable(sweeps).cast<bool>();
+        } catch (py::error_already_set& error) {
+            self.raised.emplace(std::move(error));
+            return true;
+        }
+    }
+};
+
 template <class T>
 index_t length(const multimarginal::Problem<T>& q) {
     index_t total = 0;
@@ -69,15 +86,20 @@ index_t length(const multimarginal::Problem<T>& q) {
 
 py::tuple iterate(const Objects& points, const Objects& weights, const Objects& costs,
                   const std::vector<index_t>& sizes, int n_marginals, int kind, double s, double strength,
-                  double epsilon, double tol, index_t max_iter, double seconds, int memory, py::handle potentials,
-                  py::handle errors, py::handle values, int threads, const std::string& simd) {
+                  double epsilon, double tol, index_t max_iter, int memory, const py::object& report,
+                  py::handle potentials, py::handle errors, py::handle values, int threads, const std::string& simd) {
     return with_arguments(points, weights, costs, sizes, n_marginals, kind, s, strength, epsilon, [&](const auto& q) {
         double* const f = doubles(potentials, length(q), "potentials");
         double* const e = doubles(errors, max_iter, "errors");
         double* const v = doubles(values, max_iter, "values");
+        Report call{report, {}};
+        multimarginal::Schedule schedule{tol, max_iter, memory};
+        if (!report.is_none()) schedule.report = &Report::run;
+        schedule.context = &call;
         const multimarginal::Progress done = interruptible(threads, simd, [&](const Control& control) {
-            return multimarginal::sinkhorn(q, {tol, max_iter, seconds, memory}, f, e, v, control);
+            return multimarginal::sinkhorn(q, schedule, f, e, v, control);
         });
+        if (call.raised) throw *call.raised;
         return py::make_tuple(done.sweeps, done.converged);
     });
 }
@@ -118,11 +140,11 @@ void register_multimarginal(py::module_& m) {
         m.def(name, f, py::arg("points"), py::arg("weights"), py::arg("costs"), py::arg("sizes"),
               py::arg("n_marginals"), py::arg("kind"), py::arg("s"), py::arg("strength"), py::arg("epsilon"), more...);
     };
-    def("multimarginal", &iterate, py::arg("tol"), py::arg("max_iter"), py::arg("seconds"), py::arg("memory"),
+    def("multimarginal", &iterate, py::arg("tol"), py::arg("max_iter"), py::arg("memory"), py::arg("report"),
         py::arg("potentials"), py::arg("errors"), py::arg("values"), py::arg("threads"), py::arg("simd"),
         "Sweeps of Sinkhorn on the potentials (float64, one after the other), each one's marginal error and dual "
-        "value. "
-        "Returns their number and whether the last error was at most tol.");
+        "value; report(sweeps) is called now and then, True stops. Returns their number and whether the last error was "
+        "at most tol.");
     def("multimarginal_evaluate", &evaluate, py::arg("potentials"), py::arg("pairs"), py::arg("grad_points"),
         py::arg("plans_only"), py::arg("threads"), py::arg("simd"),
         "Plans of pairs into pairs, gradients of the value in the points into grad_points; returns value, <c, plan>, "

@@ -20,6 +20,7 @@ constexpr const Kernels<double>* levels_f64[] = DEBLAI_LEVELS(multimarginal_f64)
 const Kernels<float>& kernels(const char* simd, float) { return pick(levels_f32, simd); }
 const Kernels<double>& kernels(const char* simd, double) { return pick(levels_f64, simd); }
 
+constexpr auto report_interval = std::chrono::milliseconds(100);
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
 // Rough cost of one sweep in nanoseconds of one thread; decides only whether threads are worth starting.
@@ -92,7 +93,6 @@ Progress sinkhorn(const Problem<T>& q, const Schedule& schedule, double* potenti
                   const Control& control) {
     require_shapes(q);
     const Kernels<T>& kernel = kernels(control.simd, T{});
-    const auto started = std::chrono::steady_clock::now();
     Team team(control, work_estimate(q) * static_cast<double>(std::min<index_t>(schedule.max_iter, 100)));
     Sums<T> sums(q, kernel, team);
     require_room(q, sums);
@@ -105,6 +105,7 @@ Progress sinkhorn(const Problem<T>& q, const Schedule& schedule, double* potenti
     double best = -infinity, lowest = infinity, drift = infinity;  // the highest dual value so far
     double reach = 1;                                              // of a leap, in units of epsilon
     bool leapt = false;
+    auto reported = std::chrono::steady_clock::now();
     for (;;) {
         // One sweep from x: its image, the marginal error on the way, and the dual value (of x in symmetric mode, of
         // the image in general mode, where it is of mass 1).
@@ -141,8 +142,7 @@ Progress sinkhorn(const Problem<T>& q, const Schedule& schedule, double* potenti
         values[done.sweeps] = value;
         errors[done.sweeps++] = error;
         done.converged = error <= schedule.tol;
-        const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - started;
-        const bool last = done.converged || done.sweeps >= schedule.max_iter || passed.count() >= schedule.seconds;
+        bool last = done.converged || done.sweeps >= schedule.max_iter;
 
         // A leap that lowers the dual value by more than the marginal error excuses is taken back; so is one to NaN.
         const bool fell = leapt && !(value >= best - q.epsilon * std::min(1.0, lowest));
@@ -160,6 +160,11 @@ Progress sinkhorn(const Problem<T>& q, const Schedule& schedule, double* potenti
             x = anderson.next(x, image);
             leapt = shorten(x, image, reach * q.epsilon) > 0;
             drift = moved + reach;
+        }
+        const auto now = std::chrono::steady_clock::now();
+        if (schedule.report && now - reported >= report_interval) {
+            reported = now;
+            last |= schedule.report(schedule.context, done.sweeps);
         }
         if (last) return done;
     }

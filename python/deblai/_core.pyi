@@ -1,5 +1,7 @@
 """CPU kernels of deblai. Arguments are views made by deblai._dlpack.view."""
 
+from collections.abc import Callable
+
 _View = object  # a capsule around deblai::View
 
 def simd(requested: str = "") -> str: ...
@@ -16,8 +18,8 @@ def multimarginal(
     epsilon: float,
     tol: float,
     max_iter: int,
-    seconds: float,
     memory: int,
+    report: Callable[[int], bool] | None,
     potentials: _View,
     errors: _View,
     values: _View,

@@ -46,12 +46,14 @@ void require_shapes(const Problem<T>& problem);
 struct Schedule {
     double tol;        // of the L1 marginal error, the largest of all marginals
     index_t max_iter;  // sweeps
-    double seconds;    // return after the sweep in which they have passed
     int memory = 0;    // of Anderson acceleration; 0: none
+    // Called about ten times a second with the number of sweeps done, whose results are written; true ends the call.
+    bool (*report)(void*, index_t) = nullptr;
+    void* context = nullptr;
 };
 
 struct Progress {
-    index_t sweeps;  // done; each wrote its marginal error
+    index_t sweeps;  // done; each wrote its marginal error and dual value
     bool converged;  // the last one's error is at most tol
 };
 

@@ -12,7 +12,7 @@ from .. import _backend, _core, _dlpack, costs, errors
 from ._problem import Problem
 
 OPERATION = "multimarginal.sinkhorn"
-CHUNK = 1000  # sweeps of one call of the kernel, which its arrays of errors are sized for
+CHUNK = 100_000  # sweeps of one call of the kernel, which its arrays of errors are sized for
 Array = np.ndarray[Any, Any]
 
 
@@ -52,6 +52,7 @@ class Evaluation(NamedTuple):
 
 
 Watch = Callable[[Array, Array], bool]  # potentials and history so far; True stops
+Report = Callable[[Array], bool]  # history of one call of the kernel; True stops
 
 
 def solve(
@@ -66,11 +67,16 @@ def solve(
         while True:
             left = schedule.max_iter - len(history)
             while left > 0 and not stopped:
-                seconds = 0.1 if watch else inf
-                done, converged = run.sweeps(potentials, min(left, CHUNK), tol, schedule.memory, seconds)
-                history = np.concatenate([history, done])
+                before, count = history, min(left, CHUNK)
+
+                def report(seen: Array, before: Array = before) -> bool:
+                    nonlocal stopped
+                    stopped = watch is not None and watch(potentials, np.concatenate([before, seen]))
+                    return stopped
+
+                done, converged = run.sweeps(potentials, count, tol, schedule.memory, report if watch else None)
+                history = np.concatenate([before, done])
                 left = schedule.max_iter - len(history)
-                stopped = watch is not None and watch(potentials, history)
                 if converged:
                     break
             e = run.evaluate(potentials, "points" in wanted, "cost" in wanted)
@@ -165,26 +171,28 @@ class _Compiled:
             self.core = _core
             self.where = (self.plan.threads, self.plan.simd)
             _backend.require_memory(OPERATION, _core.multimarginal_workspace(*self.arguments, self.plan.threads))
-        self.seen_errors = self.seen_values = np.empty(0)
+        self.errors = self.values = np.empty(0)
 
-    def sweeps(self, potentials: Array, count: int, tol: float, memory: int, seconds: float) -> tuple[Array, bool]:
+    def sweeps(
+        self, potentials: Array, count: int, tol: float, memory: int, report: Report | None
+    ) -> tuple[Array, bool]:
         """Sweep in place; return errors and values, and whether the last error was at most tol."""
-        self.seen_errors, self.seen_values = np.full(count, nan), np.full(count, nan)
+        self.errors, self.values = np.full(count, nan), np.full(count, nan)
         view = _dlpack.view
         done, converged = self.core.multimarginal(
             *self.arguments,
-            *(tol, count, min(seconds, 1e9), memory),
-            *(view(potentials, True), view(self.seen_errors, True), view(self.seen_values, True)),
+            *(tol, count, memory, report and (lambda sweeps: report(self.seen()))),
+            *(view(potentials, True), view(self.errors, True), view(self.values, True)),
             *self.where,
         )
-        history = np.stack([self.seen_errors[:done], self.seen_values[:done]], axis=1)
-        self.seen_errors = self.seen_values = np.empty(0)
+        history = np.stack([self.errors[:done], self.values[:done]], axis=1)
+        self.errors = self.values = np.empty(0)
         return history, converged
 
     def seen(self) -> Array:
-        """Return what the sweeps of an interrupted call wrote."""
-        done = int(np.isfinite(self.seen_values).sum())
-        return np.stack([self.seen_errors[:done], self.seen_values[:done]], axis=1)
+        """Return what the sweeps of a call have written so far."""
+        done = len(self.errors) - int(np.isnan(self.errors).sum())
+        return np.stack([self.errors[:done], self.values[:done]], axis=1)
 
     def evaluate(
         self, potentials: Array, grad_points: bool, plans: bool, only: tuple[int, int] | None = None
@@ -256,14 +264,19 @@ class _Reference:
         parts = np.split(potentials, np.cumsum(self.q.sizes)[:-1])
         return parts * self.q.n_marginals if self.q.symmetric else parts
 
-    def sweeps(self, potentials: Array, count: int, tol: float, memory: int, seconds: float) -> tuple[Array, bool]:
+    def sweeps(
+        self, potentials: Array, count: int, tol: float, memory: int, report: Report | None
+    ) -> tuple[Array, bool]:
         """Sweep in place, without acceleration."""
         q = self.q
         f, seen = self.module.sinkhorn(
             self.costs, self.weights, q.epsilon, tol, count, q.symmetric, self.split(potentials)
         )
         potentials[:] = f[0] if q.symmetric else np.concatenate(f)
-        return np.stack([seen, np.full(len(seen), nan)], axis=1), seen[-1] <= tol
+        history = np.stack([seen, np.full(len(seen), nan)], axis=1)
+        if report:
+            report(history)
+        return history, seen[-1] <= tol
 
     def seen(self) -> Array:
         """Return nothing: NumPy keeps no half-done sweeps."""
