@@ -9,7 +9,10 @@ __all__ = ["FlowResult", "SlicedResult"]
 
 
 def _with_error(value: Any, stderr: Any) -> str:
-    return f"{float(value):.6g} ± {float(stderr):.2g}"
+    try:
+        return f"{float(value):.6g} ± {float(stderr):.2g}"
+    except TypeError:  # a tracer of JAX: no value yet
+        return str(value)
 
 
 @dataclass(frozen=True, repr=False)
