@@ -1,11 +1,12 @@
 """deblai: a fast backend for optimal transport research.
 
-Rooms: `deblai.sliced`. Runs on the CPU at the best instruction set it has, or on CUDA where the arrays are.
+Rooms: `deblai.quantization`, `deblai.sliced`. Runs on the CPU at the best instruction set it has, or on CUDA where the
+arrays are.
 """
 
 from __future__ import annotations
 
-from . import errors, results, sliced
+from . import errors, measures, quantization, results, sliced
 from ._backend import get_num_threads, set_num_threads, use_backend
 from ._info import info
 from .errors import ConvergenceWarning, DeblaiError, Interrupted
@@ -18,6 +19,8 @@ __all__ = [
     "errors",
     "get_num_threads",
     "info",
+    "measures",
+    "quantization",
     "results",
     "set_num_threads",
     "sliced",
