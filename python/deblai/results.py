@@ -149,9 +149,13 @@ class Cells:
     _build: Callable[[], Geometry]
 
     def __repr__(self) -> str:
-        n, empty = self.mass.shape[0], int(self.empty.sum())
-        partial = "" if bool(self.complete.all()) else f", complete={int(self.complete.sum())}"
-        return f"Cells(n={n}, empty={empty}{partial}, energy={float(self.energy):.6g}, backend={self.backend!r})"
+        n = self.mass.shape[0]
+        try:
+            empty, complete, energy = int(self.empty.sum()), int(self.complete.sum()), f"{float(self.energy):.6g}"
+        except TypeError:  # tracers of JAX: no values yet
+            return f"Cells(n={n}, energy={self.energy}, backend={self.backend!r})"
+        partial = "" if complete == n else f", complete={complete}"
+        return f"Cells(n={n}, empty={empty}{partial}, energy={energy}, backend={self.backend!r})"
 
     @cached_property
     def _geometry(self) -> Geometry:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import errors
-from .._array import TORCH, gather, library_of
+from .._array import JAX, NUMPY, TORCH, TRACED, gather, library_of
 from ..measures import Grid, UniformBox
 from ..results import Cells
 from ._cells import NAMES, OPERATION, Problem, evaluate, summarize
@@ -53,7 +53,7 @@ def laguerre(
     -------
     Cells
         `mass`, `centroid`, `second_moment`, `empty`, `complete`, `energy`, `value`, and on demand polygons and
-        neighbours. For PyTorch, `value` is differentiable once in sites and psi.
+        neighbours. For PyTorch and JAX, `value` is differentiable once in sites and psi.
 
     Raises
     ------
@@ -71,6 +71,9 @@ def laguerre(
     No number of neighbours or vertices is assumed, and nothing is sampled. All is float64 inside, whatever the dtype.
     Of equal sites with equal psi the first has the cell and the others are empty; a site whose cell is empty has mass
     0 and itself as centroid. Results do not depend on the number of threads, to the bit.
+
+    Inside ``jax.jit``, ``grad``, ``value_and_grad`` and ``vmap`` it runs on the CPU, as `sliced.wasserstein` does, and
+    there are no polygons: their number of vertices is not known when JAX traces.
 
     References
     ----------
@@ -107,7 +110,7 @@ def laguerre(
         raise errors.InvalidValue(f"[{OPERATION}] measure: expected 2 dimensions, got {measure.dim}")
     if not isinstance(periodic, bool | np.bool_):
         raise errors.InvalidType(f"[{OPERATION}] periodic: expected True or False, got {periodic!r}")
-    library, (sites, psi) = gather(OPERATION, {"sites": sites, "psi": psi})
+    library, (sites, psi) = gather(OPERATION, {"sites": sites, "psi": psi}, traces=True)
     if sites is None:
         raise errors.InvalidType(f"[{OPERATION}] sites: expected an array, got None")
     if sites.ndim != 2 or sites.shape[1] != 2 or sites.shape[0] == 0:
@@ -117,15 +120,21 @@ def laguerre(
             f"[{OPERATION}] psi: expected {sites.shape[0]} values to match sites, got shape {tuple(psi.shape)}"
         )
     if density is not None:
-        if library_of(density) is library and library.dtype(density) != library.dtype(sites):
+        compatible = (JAX, NUMPY) if library is TRACED else (library,)
+        if library_of(density) in compatible and library.dtype(density) != library.dtype(sites):
             density = library.cast(density, sites)
-        _, (_, density) = gather(OPERATION, {"sites": sites, "measure.values": density})
+        arguments = {"sites": sites, "psi": psi, "measure.values": density}
+        _, (_, _, density) = gather(OPERATION, arguments, traces=True)
     wanted = _wanted(grad, psi)
     problem = Problem(library, sites, psi, density, measure.lower, measure.upper, bool(periodic))
     if library is TORCH:
         from ..torch import laguerre as operator
 
         return operator.cells(problem, wanted)
+    if library is TRACED:
+        from ..jax import laguerre as adapter
+
+        return adapter.cells(problem, wanted)
     return summarize(problem, evaluate(problem, "sites" in wanted), wanted)
 
 

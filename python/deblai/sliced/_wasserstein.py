@@ -82,8 +82,8 @@ def wasserstein(
     GPU the arrays are copied there and the results back. Derivatives in reverse mode only; a derivative of anything
     but `value` and `value_p` raises. The backend of `use_backend` and whatever is not an array are those of the
     tracing: a compiled function sees the same random directions in every call, unless they are an argument of it.
-    Errors in the entries of arrays (NaN, ...) and Ctrl-C arise while the compiled function runs: JAX raises
-    ``jax.errors.JaxRuntimeError`` with the message of deblai at its end, where the result is awaited.
+    Errors in the entries of arrays (NaN, ...) and Ctrl-C arise while the compiled function runs: JAX raises an
+    exception of its own, ``JaxRuntimeError`` or ``ValueError``, whose message ends with that of deblai.
 
     References
     ----------
