@@ -116,8 +116,10 @@ private:
         Scratch view;
 
         explicit Memory(int capacity) : buffer(allocate(Scratch::bytes(capacity))) {
-            double* const p = reinterpret_cast<double*>(buffer.get());
-            view = {p,
+            Near* const near = new (buffer.get()) Near;
+            double* const p = reinterpret_cast<double*>(near + 1);
+            view = {near,
+                    p,
                     p + capacity,
                     p + 2 * capacity,
                     reinterpret_cast<std::int64_t*>(p + 3 * capacity),

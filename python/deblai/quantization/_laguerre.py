@@ -87,12 +87,14 @@ def laguerre(
     >>> import numpy as np, deblai
     >>> sites = np.array([[0.25, 0.5], [0.75, 0.5]])
     >>> cells = deblai.quantization.laguerre(sites)
-    >>> cells.mass, float(cells.energy)  # 5/48
-    (array([0.5, 0.5]), 0.10416666666666667)
-    >>> cells.polygon(0).tolist()
-    [[0.0, 0.0], [0.5, 0.0], [0.5, 1.0], [0.0, 1.0]]
-    >>> cells.neighbours.tolist()
-    [-1, 1, -1, -1, -1, -1, -1, 0]
+    >>> cells
+    Cells(n=2, empty=0, energy=0.104167, backend='cpu/...')
+    >>> cells.mass
+    array([0.5, 0.5])
+    >>> cells.polygon(1).tolist()
+    [[0.5, 1.0], [0.5, 0.0], [1.0, 0.0], [1.0, 1.0]]
+    >>> cells.neighbours_of(1).tolist()
+    [0]
 
     Larger psi, larger cell:
 
