@@ -1,12 +1,12 @@
 """deblai: a fast backend for optimal transport research.
 
-Rooms: `deblai.multimarginal`, `deblai.sliced`. Runs on the CPU at the best instruction set it
+Rooms: `deblai.multimarginal`, `deblai.quantization`, `deblai.sliced`. Runs on the CPU at the best instruction set it
 has, or on CUDA where the arrays are.
 """
 
 from __future__ import annotations
 
-from . import costs, errors, measures, multimarginal, results, sliced
+from . import costs, errors, measures, multimarginal, quantization, results, sliced
 from ._backend import get_num_threads, set_num_threads, use_backend
 from ._info import info
 from .errors import ConvergenceWarning, DeblaiError, Interrupted
@@ -22,6 +22,7 @@ __all__ = [
     "info",
     "measures",
     "multimarginal",
+    "quantization",
     "results",
     "set_num_threads",
     "sliced",

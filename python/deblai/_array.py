@@ -159,6 +159,16 @@ class Jax(Library):
         return self.device_array(output, like) if isinstance(output, np.ndarray) else output
 
 
+class Traced(Jax):
+    """JAX inside jit, grad and vmap: shapes and dtypes, no values yet. `deblai.jax` runs on the CPU when they come."""
+
+    def device(self, x: Any) -> str:
+        return "cpu"
+
+    def export(self, array: Any, like: Any) -> Any:
+        return sys.modules["jax"].numpy.asarray(array, like.dtype)
+
+
 class CuPy(Library):
     """CuPy."""
 
@@ -197,7 +207,7 @@ class CuPy(Library):
         return int(sys.modules["cupy"].cuda.get_current_stream(x.device.id).ptr)
 
 
-NUMPY, TORCH, JAX, CUPY = Library(), Torch(), Jax(), CuPy()
+NUMPY, TORCH, JAX, TRACED, CUPY = Library(), Torch(), Jax(), Traced(), CuPy()
 _ROOTS = {"numpy": NUMPY, "torch": TORCH, "jax": JAX, "jaxlib": JAX, "cupy": CUPY}
 _by_type: dict[type, Library | None] = {np.ndarray: NUMPY}
 
@@ -211,19 +221,23 @@ def library_of(x: Any) -> Library | None:
     return _by_type[cls]
 
 
-def gather(operation: str, arguments: dict[str, Any]) -> tuple[Library, list[Any]]:
+def gather(operation: str, arguments: dict[str, Any], traces: bool = False) -> tuple[Library, list[Any]]:
     """Check that all arguments (None allowed) are arrays of one library, dtype and device, and return them.
 
     Lists, tuples and integer NumPy arrays become NumPy arrays of the floating dtype that the others have, float64
-    if there is none.
+    if there is none. With `traces`, tracers of JAX may be among them: the library is then TRACED, and NumPy arrays
+    are constants of the program, as everywhere in JAX.
     """
     if _plain(arguments.values()):
         return NUMPY, list(arguments.values())
+    traced = traces and any(map(_is_tracer, arguments.values()))
     library: Library | None = None
     first = dtype = device = ""
     convert = []
     arrays = []
     for name, x in arguments.items():
+        if traced and isinstance(x, np.ndarray) and x.dtype.kind == "f" and not isinstance(x, np.ma.MaskedArray):
+            x = sys.modules["jax"].numpy.asarray(x)
         arrays.append(x)
         if x is None:
             continue
@@ -236,7 +250,7 @@ def gather(operation: str, arguments: dict[str, Any]) -> tuple[Library, list[Any
                 )
             convert.append(len(arrays) - 1)
             continue
-        its_dtype, its_device = mine.dtype(x), _readable_device(operation, name, mine, x)
+        its_dtype, its_device = mine.dtype(x), _readable_device(operation, name, mine, x, traced)
         if its_dtype not in FLOATS:
             raise errors.InvalidType(f"[{operation}] {name}: expected float32 or float64, got {its_dtype}")
         if library is None:
@@ -245,22 +259,28 @@ def gather(operation: str, arguments: dict[str, Any]) -> tuple[Library, list[Any
             raise errors.InvalidType(
                 f"[{operation}] {name}: expected a {library.name} array to match {first}, got a {mine.name} array"
             )
-        elif its_device != device:
+        elif device and its_device and its_device != device:
             raise errors.InvalidType(
                 f"[{operation}] {name}: expected an array on {device} to match {first}, got one on {its_device}"
             )
         elif its_dtype != dtype:
             raise errors.InvalidType(f"[{operation}] {name}: expected {dtype} to match {first}, got {its_dtype}")
-    if convert:
-        if library not in (None, NUMPY):
-            name = list(arguments)[convert[0]]
+        device = device or its_device
+    for k in convert:
+        name = list(arguments)[k]
+        if library not in (None, NUMPY) and not (traced and isinstance(arrays[k], np.ndarray)):
             raise errors.InvalidType(
                 f"[{operation}] {name}: expected a {library.name} array to match {first}, "
-                f"got {type(arrays[convert[0]]).__name__}"
+                f"got {type(arrays[k]).__name__}"
             )
-        for k in convert:
-            arrays[k] = _floating(operation, list(arguments)[k], arrays[k], dtype or "float64")
-    return library or NUMPY, arrays
+        arrays[k] = _floating(operation, name, arrays[k], dtype or "float64")
+        if traced:
+            arrays[k] = sys.modules["jax"].numpy.asarray(arrays[k])
+    return TRACED if traced else library or NUMPY, arrays
+
+
+def _is_tracer(x: Any) -> bool:
+    return library_of(x) is JAX and isinstance(x, sys.modules["jax"].core.Tracer)
 
 
 def _plain(values: Iterable[Any]) -> bool:
@@ -287,15 +307,17 @@ def _floating(operation: str, name: str, x: Any, dtype: str) -> np.ndarray[Any, 
     return array.astype(dtype)
 
 
-def _readable_device(operation: str, name: str, library: Library, x: Any) -> str:
-    """Return the device, or raise for arrays that cannot be read as they are."""
+def _readable_device(operation: str, name: str, library: Library, x: Any, traced: bool = False) -> str:
+    """Return the device, "" for a tracer that may come, or raise for arrays that cannot be read as they are."""
     if library is NUMPY:
         if isinstance(x, np.ma.MaskedArray):
             raise errors.InvalidType(f"[{operation}] {name}: expected a plain array, got a masked one")
         if isinstance(x, np.generic):
             raise errors.InvalidType(f"[{operation}] {name}: expected an array, got the scalar {x!r}")
         return "cpu"
-    if library is JAX and isinstance(x, sys.modules["jax"].core.Tracer):
+    if library is JAX and _is_tracer(x):
+        if traced:
+            return ""
         raise errors.InvalidType(
             f"[{operation}] {name}: expected a concrete JAX array, got a tracer; call it outside jit, grad and vmap"
         )

@@ -133,7 +133,19 @@ def use_backend(backend: str | None = None, *, simd: str | None = None, threads:
         now = now._replace(simd=simd)
     if threads is not None:
         now = now._replace(threads=_thread_count("use_backend", "threads", threads))
-    token = _settings.set(now)
+    with restored(now):
+        yield
+
+
+def local_settings() -> Settings | None:
+    """Return what `use_backend` says here, None outside its blocks: for code that runs later or elsewhere."""
+    return _settings.get()
+
+
+@contextmanager
+def restored(local: Settings | None) -> Iterator[None]:
+    """Put what `local_settings` returned in force inside a ``with`` block."""
+    token = _settings.set(local)
     try:
         yield
     finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import _backend, _rng, _validate, errors
-from .._array import TORCH, gather
+from .._array import TORCH, TRACED, gather
 from ..results import SlicedResult
 from ._directions import sphere
 from ._evaluate import NAMES, OPERATION, Problem, evaluate, summarize
@@ -59,8 +59,8 @@ def wasserstein(
     Returns
     -------
     SlicedResult
-        `value`, `value_p`, `stderr`, `stderr_p`, `per_direction`, `directions`, `grad`, `backend`. For PyTorch,
-        `value` and `value_p` are differentiable once in x, y, a and b.
+        `value`, `value_p`, `stderr`, `stderr_p`, `per_direction`, `directions`, `grad`, `backend`. For PyTorch and
+        JAX, `value` and `value_p` are differentiable once in x, y, a and b.
 
     Raises
     ------
@@ -77,6 +77,13 @@ def wasserstein(
     -----
     Sums, differences and costs are float64 whatever the dtype. Results do not depend on the number of threads, to
     the bit.
+
+    Inside ``jax.jit``, ``grad``, ``value_and_grad`` and ``vmap`` (a loop) the kernel is called back on the CPU: from a
+    GPU the arrays are copied there and the results back. Derivatives in reverse mode only; a derivative of anything
+    but `value` and `value_p` raises. The backend of `use_backend` and whatever is not an array are those of the
+    tracing: a compiled function sees the same random directions in every call, unless they are an argument of it.
+    Errors in the entries of arrays (NaN, ...) and Ctrl-C arise while the compiled function runs: JAX raises an
+    exception of its own, ``JaxRuntimeError`` or ``ValueError``, whose message ends with that of deblai.
 
     References
     ----------
@@ -101,7 +108,8 @@ def wasserstein(
     5.0
     """
     own = None if isinstance(directions, str) else directions
-    library, (x_, y_, a_, b_, theta) = gather(OPERATION, {"x": x, "y": y, "a": a, "b": b, "directions": own})
+    arguments = {"x": x, "y": y, "a": a, "b": b, "directions": own}
+    library, (x_, y_, a_, b_, theta) = gather(OPERATION, arguments, traces=True)
     points_x = _validate.points(OPERATION, "x", x_)
     points_y = _validate.points(OPERATION, "y", y_, points_x)
     a_ = _validate.weights(OPERATION, "a", a_, points_x, "x")
@@ -128,6 +136,10 @@ def wasserstein(
         from ..torch import sliced
 
         result = sliced.wasserstein(problem, wanted)
+    elif library is TRACED:
+        from ..jax import sliced as traced
+
+        result = traced.wasserstein(problem, wanted)
     else:
         result = summarize(problem, evaluate(problem, wanted))
     if wanted:
