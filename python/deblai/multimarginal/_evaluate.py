@@ -113,6 +113,18 @@ def _gradients(q: Problem, e: Evaluation, potentials: Array, wanted: tuple[str, 
     return gradients
 
 
+def potentials_of(q: Problem, flat: Array) -> list[Array]:
+    """Return potentials one a distinct marginal, of equal means where constants can move between them."""
+    parts = np.split(flat, np.cumsum(q.sizes)[:-1])
+    if q.symmetric:
+        return parts
+    means = []
+    for w, f in zip(q.weights, parts, strict=True):
+        a = np.ones(len(f)) if w is None else np.asarray(q.library.numpy(w), np.float64)
+        means.append(float(a @ f) / float(a.sum()))
+    return [f - (mean - sum(means) / len(means)) for f, mean in zip(parts, means, strict=True)]
+
+
 def pair_plan(q: Problem, potentials: Array, pair: tuple[int, int]) -> Any:
     """Return the plan of one pair p < q."""
     return _runner(q).evaluate(potentials, False, True, (0, 1) if q.symmetric else pair).plans[0]

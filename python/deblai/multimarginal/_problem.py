@@ -113,7 +113,7 @@ def problem(operation: str, points: Any, weights: Any, n_marginals: Any, cost: A
             raise errors.InvalidValue(f"[{operation}] points: expected points for the cost {cost!r}, got None")
         pair_cost = costs.Coulomb()
         matrices, shared = _matrices(operation, cost, count, symmetric)
-    library, arrays = gather(operation, named | matrices)
+    library, arrays = gather(operation, named | matrices, traces=True)
     pts, wts, mats = arrays[:distinct], arrays[distinct : 2 * distinct], arrays[2 * distinct :]
     if by_points:
         for p, x in enumerate(pts):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import _validate, errors
-from .._array import TORCH
+from .._array import TORCH, TRACED
 from ..results import MultimarginalResult
-from ._evaluate import OPERATION, Array, Outcome, Schedule, Stopped, Watch, pair_plan, solve, whole_plan
+from ._evaluate import OPERATION, Array, Outcome, Schedule, Stopped, Watch, pair_plan, potentials_of, solve, whole_plan
 from ._problem import Problem, problem
 
 NAMES = ("points", "weights", "cost")
@@ -85,7 +86,8 @@ def sinkhorn(
     MultimarginalResult
         `value`, `value_linear`, `potentials`, `marginal_error`, `converged`, `n_iter`, `history`,
         `pair_marginal(p, q)`, `plan()`, `grad`, `backend`. For PyTorch, `value` is differentiable once in points,
-        weights and matrices.
+        weights and matrices. Inside jit, grad and vmap of JAX, `value` is likewise differentiable once; there `history`
+        is None, plans cannot be asked for, `callback` is not allowed, and no warning is given: look at `converged`.
 
     Warns
     -----
@@ -132,6 +134,13 @@ def sinkhorn(
     schedule = _schedule(q, tol, max_iter, memory)
     wanted = _wanted(q, grad)
     start = _start(q, init)
+    if q.library is TRACED:
+        from ..jax import multimarginal as traced
+
+        if callback is not None:
+            raise errors.InvalidType(f"[{OPERATION}] callback: expected None inside jit, grad and vmap of JAX")
+        result, by_name = traced.sinkhorn(q, start, schedule, wanted)
+        return replace(result, grad=_shaped(q, by_name, points, cost))
     watch = None if callback is None else _watch(q, callback)
     try:
         if q.library is TORCH:
@@ -206,22 +215,10 @@ def _watch(q: Problem, callback: Callable[[SinkhornState], bool | None]) -> Watc
     return watch
 
 
-def _host_weights(q: Problem) -> list[Array]:
-    weights = []
-    for w, n in zip(q.weights, q.sizes, strict=True):
-        a = np.ones(n) if w is None else np.asarray(q.library.numpy(w), np.float64)
-        weights.append(a / a.sum())
-    return weights
-
-
 def _potentials(q: Problem, flat: Array) -> Any:
-    """Return potentials in the caller's library, of equal means where constants can move between them."""
-    parts = np.split(flat, np.cumsum(q.sizes)[:-1])
-    if q.symmetric:
-        return q.library.export(parts[0], q.like)
-    means = [float(w @ f) for w, f in zip(_host_weights(q), parts, strict=True)]
-    common = sum(means) / len(means)
-    return [q.library.export(f - (mean - common), q.like) for f, mean in zip(parts, means, strict=True)]
+    """Return potentials in the caller's library."""
+    parts = [q.library.export(f, q.like) for f in potentials_of(q, flat)]
+    return parts[0] if q.symmetric else parts
 
 
 def _shaped(q: Problem, grad: dict[str, list[Any]], points: Any, cost: Any) -> dict[str, Any]:
