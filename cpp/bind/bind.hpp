@@ -25,7 +25,9 @@ inline const View& unwrap(py::handle capsule, const char* what) {
 }
 
 template <class T>
-constexpr DType dtype_of = std::is_same_v<std::remove_const_t<T>, float> ? DType::float32 : DType::float64;
+constexpr DType dtype_of = std::is_same_v<std::remove_const_t<T>, float>          ? DType::float32
+                           : std::is_same_v<std::remove_const_t<T>, std::int32_t> ? DType::int32
+                                                                                  : DType::float64;
 
 template <class T>
 const View& typed(py::handle capsule, int ndim, Device device, const char* what) {
@@ -88,6 +90,7 @@ void raise(const char* name, const char* message);
 // Maps deblai's C++ errors to the classes of deblai.errors.
 void register_errors();
 
+void register_lloyd(py::module_& m);
 void register_runtime(py::module_& m);
 void register_sliced(py::module_& m);
 
