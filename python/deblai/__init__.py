@@ -5,7 +5,7 @@ Rooms: `deblai.sliced`. Runs on the CPU at the best instruction set it has, or o
 
 from __future__ import annotations
 
-from . import errors, results, sliced
+from . import errors, measures, results, sliced
 from ._backend import get_num_threads, set_num_threads, use_backend
 from ._info import info
 from .errors import ConvergenceWarning, DeblaiError, Interrupted
@@ -18,6 +18,7 @@ __all__ = [
     "errors",
     "get_num_threads",
     "info",
+    "measures",
     "results",
     "set_num_threads",
     "sliced",

@@ -44,6 +44,10 @@ class Library:
         """Turn a NumPy array into this library's, with the dtype and device of `like`."""
         return np.asarray(array, like.dtype)
 
+    def device_array(self, array: Any, like: Any) -> Any:
+        """Turn a NumPy array into this library's, on the device of `like`, with its own dtype."""
+        return np.asarray(array)
+
     def finish(self, output: Any, like: Any) -> Any:
         """Turn an output made by `zeros` and filled by a kernel into what the caller gets."""
         return output
@@ -83,6 +87,9 @@ class Torch(Library):
         torch = sys.modules["torch"]
         return torch.as_tensor(np.asarray(array)).to(device=like.device, dtype=like.dtype)
 
+    def device_array(self, array: Any, like: Any) -> Any:
+        return sys.modules["torch"].from_numpy(np.asarray(array)).to(device=like.device)
+
     def numpy(self, x: Any) -> np.ndarray[Any, Any]:
         return np.asarray(x.detach().cpu().numpy())
 
@@ -115,6 +122,10 @@ class Jax(Library):
         (device,) = like.devices()
         return jax.device_put(np.asarray(array, like.dtype), device)
 
+    def device_array(self, array: Any, like: Any) -> Any:
+        (device,) = like.devices()
+        return sys.modules["jax"].device_put(np.asarray(array), device)
+
     def finish(self, output: Any, like: Any) -> Any:
         return self.export(output, like) if isinstance(output, np.ndarray) else output
 
@@ -139,6 +150,11 @@ class CuPy(Library):
         cupy = sys.modules["cupy"]
         with like.device:
             return cupy.asarray(np.asarray(array, like.dtype))
+
+    def device_array(self, array: Any, like: Any) -> Any:
+        cupy = sys.modules["cupy"]
+        with like.device:
+            return cupy.asarray(array)
 
     def numpy(self, x: Any) -> np.ndarray[Any, Any]:
         return np.asarray(x.get())
