@@ -191,11 +191,11 @@ double assign(const Problem<T>& q, const Output<T>& out, const Control& control)
     const Plan<T> plan(q);
     Team team(control, work_estimate(plan));
     const index_t d = plan.d, k = plan.k, width = d + 1;
-    require_finite("[quantization.lloyd] sites", q.sites, team);
 
     const Buffer scratch = allocate(sizeof(T) * plan.worker_scratch() * team.size());
     const auto own = [&](int worker) { return reinterpret_cast<T*>(scratch.get()) + worker * plan.worker_scratch(); };
     const Bounds<T> bounds(kernel, q, team, own(0), plan.worker_scratch());
+    require_finite("[quantization.lloyd] sites", q.sites, team);
     const Buffer site_buffer = allocate(sizeof(T) * plan.sites_scratch());
     const Sites<T> sites(plan, q, bounds, reinterpret_cast<T*>(site_buffer.get()));
     std::optional<GridBuilder<T>> grid;

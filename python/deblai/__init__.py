@@ -5,7 +5,7 @@ Rooms: `deblai.sliced`. Runs on the CPU at the best instruction set it has, or o
 
 from __future__ import annotations
 
-from . import errors, measures, results, sliced
+from . import errors, measures, quantization, results, sliced
 from ._backend import get_num_threads, set_num_threads, use_backend
 from ._info import info
 from .errors import ConvergenceWarning, DeblaiError, Interrupted
@@ -19,6 +19,7 @@ __all__ = [
     "get_num_threads",
     "info",
     "measures",
+    "quantization",
     "results",
     "set_num_threads",
     "sliced",

@@ -2,6 +2,21 @@
 
 _View = object  # a capsule around deblai::View
 
+def lloyd(
+    x: _View,
+    weights: _View | None,
+    sites: _View,
+    mass: _View,
+    sum: _View,
+    labels: _View | None,
+    cost: _View | None,
+    threads: int,
+    simd: str,
+) -> float: ...
+def lloyd_seed(
+    x: _View, weights: _View | None, uniforms: _View, chosen: _View, threads: int, simd: str
+) -> int: ...
+def lloyd_workspace(x: _View, weights: _View | None, sites: _View, threads: int) -> int: ...
 def simd(requested: str = "") -> str: ...
 def simd_best() -> str: ...
 def sliced(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["FlowResult", "SlicedResult"]
+__all__ = ["FlowResult", "QuantizationResult", "SlicedResult"]
 
 
 def _with_error(value: Any, stderr: Any) -> str:
@@ -85,3 +85,46 @@ class FlowResult:
     def __repr__(self) -> str:
         first, last = (self.history[0], self.history[-1]) if self.history else (float("nan"),) * 2
         return f"FlowResult(n_iter={self.n_iter}, SW2^2 {first:.4g} -> {last:.4g}, backend={self.backend!r})"
+
+
+@dataclass(frozen=True, repr=False)
+class QuantizationResult:
+    """What `deblai.quantization.lloyd` returns.
+
+    Attributes
+    ----------
+    sites : array (k, d), or (k,) for samples (n,)
+        The points that stand for the measure.
+    weights : array (k,)
+        The mass of each site's cell; they sum to 1.
+    energy : scalar
+        The mean squared distance to the nearest site: the squared W_2 between the measure and the weighted sites.
+    labels : array (n,) of int32, or None
+        The nearest site of each sample, the first of equals; None for a measure.
+    n_iter : int
+        How often the sites moved.
+    converged : bool
+        Whether the last step changed the energy by no more than the tolerance.
+    history : list of float
+        The energy before each move and at the end, decreasing; the last entry is `energy`.
+    empty : array (k,) of bool
+        Which sites have no mass.
+    backend : str
+        Which code ran.
+    """
+
+    sites: Any
+    weights: Any
+    energy: Any
+    labels: Any
+    n_iter: int
+    converged: bool
+    history: list[float]
+    empty: Any
+    backend: str
+
+    def __repr__(self) -> str:
+        return (
+            f"QuantizationResult(n_sites={self.sites.shape[0]}, energy={float(self.energy):.6g}, "
+            f"n_iter={self.n_iter}, converged={self.converged}, backend={self.backend!r})"
+        )
