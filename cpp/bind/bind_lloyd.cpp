@@ -49,9 +49,8 @@ index_t seed(py::handle x, py::handle weights, py::handle uniforms, py::handle c
         const auto masses = vector<const T>(weights, "weights");
         const auto draws = vector<const double>(uniforms, "uniforms");
         const auto seeds = vector<std::int32_t>(chosen, "chosen");
-        return interruptible(threads, simd, [&](const Control& control) {
-            return lloyd::seed(points, masses, draws, seeds, control);
-        });
+        return interruptible(
+            threads, simd, [&](const Control& control) { return lloyd::seed(points, masses, draws, seeds, control); });
     });
 }
 

@@ -1,5 +1,6 @@
 // Table look-ups a vector at a time. Intrinsics where the instruction set has them: no compiler makes gathers of loops
-// over lanes, and the look-ups are half the time of a grid. (Masked ones: GCC 12 warns of the others' undefined vector.)
+// over lanes, and the look-ups are half the time of a grid. (Masked ones: GCC 12 warns of the others' undefined
+// vector.)
 #pragma once
 
 #if defined(__AVX2__)

@@ -9,7 +9,8 @@ namespace deblai::lloyd {
 namespace {
 
 constexpr index_t cells_per_site = 32, most_cells = index_t{1} << 22;
-constexpr std::size_t enough = 2;  // candidates of a box that is not halved any more
+constexpr std::size_t enough = 4;  // candidates of a box that is not halved any more
+
 constexpr std::size_t pieces = 32;
 
 }  // namespace
@@ -18,7 +19,7 @@ GridSize grid_size(index_t n, index_t k) {
     GridSize size{1, 0};
     const index_t wanted = std::min({cells_per_site * k, n / 2, most_cells});
     while (2 * size.cells <= wanted) size.cells *= 2;
-    size.most_places = static_cast<std::size_t>(8 * k + size.cells);
+    size.most_places = static_cast<std::size_t>(16 * k + 4 * size.cells);
     return size;
 }
 
@@ -102,6 +103,7 @@ public:
         filter(box, 0, all);
         descend(box, all, stack_.size());
         stack_ = {};
+        squared_ = {};
     }
     const std::vector<Word<T>>& places() const { return found_; }
 

@@ -64,9 +64,9 @@ struct Grid {
     T scale;
     T low[max_grid_dims], inverse[max_grid_dims];  // of the box of samples, scaled; cells a unit
     int bits[max_grid_dims];
-    const Word<T>* lists;                // (cells, 2): first and last place; axis 0 is the fastest
-    const Word<T>* id;                   // (places,): sites in ascending order within a list
-    const T* candidate[max_grid_dims];   // (places,): their coordinates, scaled
+    const Word<T>* lists;               // (cells, 2): first and last place; axis 0 is the fastest
+    const Word<T>* id;                  // (places,): sites in ascending order within a list
+    const T* candidate[max_grid_dims];  // (places,): their coordinates, scaled
 };
 
 template <class T>

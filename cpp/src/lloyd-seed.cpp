@@ -66,7 +66,8 @@ index_t seed(Matrix<const T> x, Vector<const T> weights, Vector<const double> un
     for (index_t j = 0; j < k; ++j) {
         double total = 0;
         for (const double s : sums) total += s;
-        if (!std::isfinite(total)) throw InvalidValue("[quantization.lloyd] x: squared distances overflow; rescale the samples");
+        if (!std::isfinite(total))
+            throw InvalidValue("[quantization.lloyd] x: squared distances overflow; rescale the samples");
         const bool by_weight = !(total > 0);
         const std::vector<double>& odds = by_weight ? odds_by_weight : sums;
         if (by_weight) {

@@ -116,7 +116,8 @@ struct Sites {
                 low[a] = std::min<double>(low[a], plain[j * d + a]);
                 high[a] = std::max<double>(high[a], plain[j * d + a]);
             }
-            extent = std::max(extent, std::max<double>(high[a], bounds.high[a]) - std::min<double>(low[a], bounds.low[a]));
+            extent =
+                std::max(extent, std::max<double>(high[a], bounds.high[a]) - std::min<double>(low[a], bounds.low[a]));
         }
         const int exponent = extent > 0 ? std::clamp(std::ilogb(extent), exponent_min(), -exponent_min()) : 0;
         const T scale = static_cast<T>(std::ldexp(1.0, -exponent));
@@ -147,7 +148,12 @@ struct Sites {
             if (plan.scores) half[j] = j < k ? static_cast<T>(norm / 2) : std::numeric_limits<T>::infinity();
             reach = std::max(reach, norm);
         }
-        panels = {plan.panels, scale, direct, plan.scores ? negated : nullptr, half, centre,
+        panels = {plan.panels,
+                  scale,
+                  direct,
+                  plan.scores ? negated : nullptr,
+                  half,
+                  centre,
                   static_cast<T>(std::sqrt(reach))};
     }
 
@@ -176,9 +182,10 @@ std::size_t workspace_bytes(const Problem<T>& problem, int threads) {
     const std::size_t d = plan.d, bounds = 2 * sizeof(T) * d * (parts(plan.n, bounds_task) + 1) + 16 * d;
     std::size_t grid = 0;
     if (plan.grid) {
-        const std::size_t places = plan.size.most_places + plan.k * 64;
-        grid = 2 * sizeof(T) * plan.size.cells + (3 + d) * sizeof(T) * places +
-               count * (sizeof(T) * (16 * plan.k + 2048) + 16 * plan.k) + 16384;
+        // Lists that grow: up to three times what they hold; a thread may be one list of k sites over the limit.
+        const std::size_t k = plan.k, places = plan.size.most_places;
+        grid =
+            sizeof(T) * (2 * plan.size.cells + (4 + d) * places + 3 * count * (10 * k + 1024)) + 8 * k * count + 16384;
     }
     return plan.partials() + sizeof(T) * (plan.sites_scratch() + count * plan.worker_scratch()) + bounds + grid +
            16 * plan.pieces + 1024 + 128 * count;
@@ -211,8 +218,19 @@ double assign(const Problem<T>& q, const Output<T>& out, const Control& control)
     team.run(plan.pieces, [&](index_t piece, int worker) {
         double* const partial = partials + piece * k * width;
         std::fill(partial, partial + k * width, 0.0);
-        Task<T> task{q.x, q.weights, sites.plain, piece * plan.step, std::min(plan.n, (piece + 1) * plan.step), partial, 0,
-                     false, out.labels, out.cost, own(worker), &team.stop(), worker};
+        Task<T> task{q.x,
+                     q.weights,
+                     sites.plain,
+                     piece * plan.step,
+                     std::min(plan.n, (piece + 1) * plan.step),
+                     partial,
+                     0,
+                     false,
+                     out.labels,
+                     out.cost,
+                     own(worker),
+                     &team.stop(),
+                     worker};
         if (grid)
             kernel.assign_grid(task, grid->grid());
         else

@@ -7,8 +7,8 @@
 namespace deblai::DEBLAI_LEVEL {
 namespace {
 
-using lloyd::Panels;
 using lloyd::panel;
+using lloyd::Panels;
 using lloyd::tile_block;
 
 // The lowest score of each of two vectors of samples, its site, and the second lowest score.

@@ -44,7 +44,8 @@ double assign(const Problem<T>& problem, const Output<T>& output, const Control&
 // Most bytes that one call of assign allocates:
 //   partial sums  8 k (d + 1) P, P <= 64 pieces, fewer where that would be over 64 MiB, but at least 4;
 //   sites         three copies; per thread 64 samples (256 with a grid), twice;
-//   grid          at most 32 k cells, n / 2 and 4 Mi of them, and 8 k + cells candidates.
+//   grid          lists of 32 k cells, n / 2 and 4 Mi at most, and 16 k + 4 cells candidates at most;
+//                 while it is built, 10 k for each thread. Lists that grow hold up to three times that.
 template <class T>
 std::size_t workspace_bytes(const Problem<T>& problem, int threads);
 
