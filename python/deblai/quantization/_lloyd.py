@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import _rng, _validate, errors
-from .._array import NUMPY, TORCH, Library, gather
+from .._array import TORCH, Library, gather
 from ..measures import Grid, Samples, UniformBox
 from ..results import QuantizationResult
 from ._descent import Array, Progress
@@ -126,6 +126,8 @@ def lloyd(
         raise errors.InvalidValue(
             f"[{OPERATION}] init: expected 'k-means++', 'random' or an array (n_sites, d), got {init!r}"
         )
+    if init is None:
+        raise errors.InvalidType(f"[{OPERATION}] init: expected 'k-means++', 'random' or an array, got None")
     if not (callback is None or callable(callback)):
         raise errors.InvalidType(f"[{OPERATION}] callback: expected a function of a LloydState, got {callback!r}")
     generator = _rng.generator(OPERATION, rng)
@@ -207,9 +209,7 @@ def _sites(library: Library, init: Any, n_sites: int, like: Any) -> Any:
         return None
     init = _validate.points(OPERATION, "init", init, like)
     if init.shape[0] != n_sites:
-        raise errors.InvalidValue(
-            f"[{OPERATION}] init: expected {n_sites} sites to match n_sites, got {init.shape[0]}"
-        )
+        raise errors.InvalidValue(f"[{OPERATION}] init: expected {n_sites} sites to match n_sites, got {init.shape[0]}")
     if not np.isfinite(library.numpy(init)).all():
         raise errors.InvalidValue(f"[{OPERATION}] init: expected finite values, got nan or inf")
     return init
