@@ -25,14 +25,20 @@ inline const View& unwrap(py::handle capsule, const char* what) {
 }
 
 template <class T>
-constexpr DType dtype_of = std::is_same_v<std::remove_const_t<T>, float>          ? DType::float32
-                           : std::is_same_v<std::remove_const_t<T>, std::int32_t> ? DType::int32
-                                                                                  : DType::float64;
+constexpr DType dtype_of = DType::other;
+template <>
+constexpr DType dtype_of<float> = DType::float32;
+template <>
+constexpr DType dtype_of<double> = DType::float64;
+template <>
+constexpr DType dtype_of<std::int32_t> = DType::int32;
+template <>
+constexpr DType dtype_of<std::int64_t> = DType::int64;
 
 template <class T>
 const View& typed(py::handle capsule, int ndim, Device device, const char* what) {
     const View& v = unwrap(capsule, what);
-    if (v.dtype != dtype_of<T> || v.ndim != ndim || v.device != device)
+    if (v.dtype != dtype_of<std::remove_const_t<T>> || v.ndim != ndim || v.device != device)
         throw InvalidType(std::string(what) + ": wrong dtype, rank or device");
     if (!std::is_const_v<T> && !v.writable) throw InvalidType(std::string(what) + ": not writable");
     return v;
@@ -90,6 +96,7 @@ void raise(const char* name, const char* message);
 // Maps deblai's C++ errors to the classes of deblai.errors.
 void register_errors();
 
+void register_laguerre(py::module_& m);
 void register_lloyd(py::module_& m);
 void register_runtime(py::module_& m);
 void register_sliced(py::module_& m);

@@ -17,8 +17,10 @@ deblai::DType dtype(nb::dlpack::dtype t) {
         if (t.bits == 32) return deblai::DType::float32;
         if (t.bits == 64) return deblai::DType::float64;
     }
-    if (t.lanes == 1 && t.code == static_cast<std::uint8_t>(nb::dlpack::dtype_code::Int) && t.bits == 32)
-        return deblai::DType::int32;
+    if (t.lanes == 1 && t.code == static_cast<std::uint8_t>(nb::dlpack::dtype_code::Int)) {
+        if (t.bits == 32) return deblai::DType::int32;
+        if (t.bits == 64) return deblai::DType::int64;
+    }
     return deblai::DType::other;
 }
 

@@ -1,6 +1,7 @@
 """deblai: a fast backend for optimal transport research.
 
-Rooms: `deblai.sliced`. Runs on the CPU at the best instruction set it has, or on CUDA where the arrays are.
+Rooms: `deblai.quantization`, `deblai.sliced`. Runs on the CPU at the best instruction set it has, or on CUDA where the
+arrays are.
 """
 
 from __future__ import annotations

@@ -40,6 +40,18 @@ class Library:
         """Return zeros of the same shape, dtype and device; C-contiguous."""
         return np.zeros(like.shape, like.dtype)
 
+    def empty(self, shape: tuple[int, ...], dtype: str, like: Any) -> Any:
+        """Return an uninitialised C-contiguous array on the device of `like`."""
+        return np.empty(shape, dtype)
+
+    def copy(self, x: Any) -> Any:
+        """Return a copy that nobody else changes."""
+        return x.copy()
+
+    def cast(self, x: Any, like: Any) -> Any:
+        """Return `x` with the dtype of `like`."""
+        return x.astype(like.dtype)
+
     def export(self, array: Any, like: Any) -> Any:
         """Turn a NumPy array into this library's, with the dtype and device of `like`."""
         return np.asarray(array, like.dtype)
@@ -83,6 +95,16 @@ class Torch(Library):
         torch = sys.modules["torch"]
         return torch.zeros(like.shape, dtype=like.dtype, device=like.device)
 
+    def empty(self, shape: tuple[int, ...], dtype: str, like: Any) -> Any:
+        torch = sys.modules["torch"]
+        return torch.empty(shape, dtype=getattr(torch, dtype), device=like.device)
+
+    def copy(self, x: Any) -> Any:
+        return x.detach().clone()
+
+    def cast(self, x: Any, like: Any) -> Any:
+        return x.to(like.dtype)
+
     def export(self, array: Any, like: Any) -> Any:
         torch = sys.modules["torch"]
         return torch.as_tensor(np.asarray(array)).to(device=like.device, dtype=like.dtype)
@@ -117,6 +139,13 @@ class Jax(Library):
         fresh = jax.device_put(np.zeros(like.shape, like.dtype), device)
         return fresh.block_until_ready()
 
+    def empty(self, shape: tuple[int, ...], dtype: str, like: Any) -> Any:
+        fresh = np.zeros(shape, dtype)
+        return fresh if self.device(like) == "cpu" else self.device_array(fresh, like).block_until_ready()
+
+    def copy(self, x: Any) -> Any:
+        return x
+
     def export(self, array: Any, like: Any) -> Any:
         jax = sys.modules["jax"]
         (device,) = like.devices()
@@ -127,7 +156,7 @@ class Jax(Library):
         return sys.modules["jax"].device_put(np.asarray(array), device)
 
     def finish(self, output: Any, like: Any) -> Any:
-        return self.export(output, like) if isinstance(output, np.ndarray) else output
+        return self.device_array(output, like) if isinstance(output, np.ndarray) else output
 
 
 class CuPy(Library):
@@ -145,6 +174,11 @@ class CuPy(Library):
         cupy = sys.modules["cupy"]
         with like.device:
             return cupy.zeros(like.shape, like.dtype)
+
+    def empty(self, shape: tuple[int, ...], dtype: str, like: Any) -> Any:
+        cupy = sys.modules["cupy"]
+        with like.device:
+            return cupy.empty(shape, dtype)
 
     def export(self, array: Any, like: Any) -> Any:
         cupy = sys.modules["cupy"]

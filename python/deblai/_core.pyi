@@ -1,7 +1,37 @@
 """CPU kernels of deblai. Arguments are views made by deblai._dlpack.view."""
 
+from collections.abc import Sequence
+
 _View = object  # a capsule around deblai::View
 
+def laguerre(
+    sites: _View,
+    psi: _View | None,
+    density: _View | None,
+    lower: Sequence[float],
+    upper: Sequence[float],
+    periodic: bool,
+    mass: _View,
+    centroid: _View,
+    second_moment: _View,
+    count: _View,
+    grad_sites: _View | None,
+    threads: int,
+    simd: str,
+) -> tuple[int, float, float]: ...
+def laguerre_polygons(
+    sites: _View,
+    psi: _View | None,
+    lower: Sequence[float],
+    upper: Sequence[float],
+    periodic: bool,
+    offsets: _View,
+    vertices: _View,
+    neighbours: _View,
+    threads: int,
+    simd: str,
+) -> int: ...
+def laguerre_workspace(sites: _View, psi: _View | None, density: _View | None, threads: int) -> int: ...
 def lloyd(
     x: _View,
     weights: _View | None,

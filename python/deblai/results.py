@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
-__all__ = ["FlowResult", "QuantizationResult", "SlicedResult"]
+from . import errors
+
+__all__ = ["Cells", "FlowResult", "QuantizationResult", "SlicedResult"]
 
 
 def _with_error(value: Any, stderr: Any) -> str:
@@ -87,7 +91,101 @@ class FlowResult:
         return f"FlowResult(n_iter={self.n_iter}, SW2^2 {first:.4g} -> {last:.4g}, backend={self.backend!r})"
 
 
-@dataclass(frozen=True, repr=False)
+class Geometry(NamedTuple):
+    """Polygons one after the other; see `Cells`."""
+
+    offsets: Any
+    vertices: Any
+    neighbours: Any
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Cells:
+    """What `deblai.quantization.laguerre` returns.
+
+    Polygons are computed when they are first asked for, from the sites as they were at the call.
+
+    Attributes
+    ----------
+    mass : array (n,)
+        Mass of each cell; the measure has mass 1. NaN where an interrupt came first.
+    centroid : array (n, 2)
+        Mean of the measure over the cell, the site where the cell has no mass; on the torus near the site.
+    second_moment : array (n,)
+        Integral of |x - y_i|^2 over the cell.
+    empty : bool array (n,)
+        Cells without inner points. (One in a part of the box without density has mass 0, but is not empty.)
+    complete : bool array (n,)
+        All True, but for the result of an interrupted call.
+    energy : scalar
+        Sum of `second_moment`.
+    value : scalar
+        Sum of integrals of |x - y_i|^2 - psi_i over the cells. A 0-d tensor that carries the graph for PyTorch.
+    grad : dict
+        Gradients of `value` in the arguments that were asked for, by name.
+    backend : str
+        Which code ran: "cpu/avx512", "cuda", "reference".
+    offsets : int64 array (n + 1,)
+        Vertices offsets[i] to offsets[i + 1] are those of cell i.
+    vertices : array (total, 2)
+        Counter-clockwise.
+    neighbours : int64 array (total,)
+        The site across the edge from vertex k to the next one, on small tori perhaps the cell's own; -1 for the
+        border of the box.
+    """
+
+    mass: Any
+    centroid: Any
+    second_moment: Any
+    empty: Any
+    complete: Any
+    energy: Any
+    value: Any
+    grad: dict[str, Any]
+    backend: str
+    _build: Callable[[], Geometry]
+
+    def __repr__(self) -> str:
+        n, empty = self.mass.shape[0], int(self.empty.sum())
+        partial = "" if bool(self.complete.all()) else f", complete={int(self.complete.sum())}"
+        return f"Cells(n={n}, empty={empty}{partial}, energy={float(self.energy):.6g}, backend={self.backend!r})"
+
+    @cached_property
+    def _geometry(self) -> Geometry:
+        return self._build()
+
+    @property
+    def offsets(self) -> Any:
+        """Where the vertices of each cell begin."""
+        return self._geometry.offsets
+
+    @property
+    def vertices(self) -> Any:
+        """The vertices of all cells."""
+        return self._geometry.vertices
+
+    @property
+    def neighbours(self) -> Any:
+        """What lies across the edge that begins at each vertex."""
+        return self._geometry.neighbours
+
+    def polygon(self, i: int) -> Any:
+        """Return the vertices of cell i, counter-clockwise, shape (k, 2)."""
+        return self.vertices[self._range(i)]
+
+    def neighbours_of(self, i: int) -> Any:
+        """Return the sites across the edges of cell i, in the order of its edges; the border is left out."""
+        across = self.neighbours[self._range(i)]
+        return across[across >= 0]
+
+    def _range(self, i: int) -> slice:
+        n = self.mass.shape[0]
+        if not 0 <= i < n:
+            raise errors.InvalidValue(f"[quantization.laguerre] i: expected a cell from 0 to {n - 1}, got {i!r}")
+        return slice(int(self.offsets[i]), int(self.offsets[i + 1]))
+
+
+@dataclass(frozen=True, repr=False, eq=False)
 class QuantizationResult:
     """What `deblai.quantization.lloyd` returns.
 

@@ -9,7 +9,7 @@
 
 namespace deblai {
 
-enum class DType : std::int32_t { other = 0, float32 = 1, float64 = 2, int32 = 3 };
+enum class DType : std::int32_t { other = 0, float32 = 1, float64 = 2, int32 = 3, int64 = 4 };
 enum class Device : std::int32_t { cpu = 1, cuda = 2 };  // DLPack's numbers
 
 struct View {

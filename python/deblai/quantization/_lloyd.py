@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import _rng, _validate, errors
-from .._array import TORCH, Library, gather
+from .._array import TORCH, Library, gather, library_of
 from ..measures import Grid, Samples, UniformBox
 from ..results import QuantizationResult
+from ._densities import CellSource
 from ._descent import Array, Progress
 from ._samples import OPERATION, SampleSource
 
@@ -132,25 +133,21 @@ def lloyd(
         raise errors.InvalidType(f"[{OPERATION}] callback: expected a function of a LloydState, got {callback!r}")
     generator = _rng.generator(OPERATION, rng)
     given = None if isinstance(init, str) else init
-    measured = isinstance(x, UniformBox | Grid)
-    if measured:
-        raise NotImplementedError
-    source, like, given, shape = _samples(x, weights, n_sites, given, periodic)
-    library: Library = source.library
-
+    prepare = _density if isinstance(x, UniformBox | Grid) else _samples
+    source, like, given, shape = prepare(x, weights, n_sites, given, bool(periodic))
+    library = source.library
     progress = Progress(tol, max_iter)
 
     def export(sites: Array) -> Any:
         return library.export(sites.reshape(len(sites), *shape), like)
 
     def result() -> QuantizationResult:
-        _, _, energy, labels = progress.best
-        mass = progress.best.mass
+        mass, _, energy, labels = progress.best
         return QuantizationResult(
             export(progress.sites),
             library.export(mass, like),
             library.scalars([energy], like)[0],
-            None if labels is None else source.finish(labels),
+            source.finish(labels),
             progress.n_iter,
             progress.converged,
             progress.history,
@@ -182,9 +179,10 @@ def lloyd(
     return result()
 
 
-def _samples(
-    x: Any, weights: Any, n_sites: int, init: Any, periodic: bool
-) -> tuple[SampleSource, Any, Any, tuple[int, ...]]:
+Prepared = tuple[SampleSource | CellSource, Any, Any, tuple[int, ...]]
+
+
+def _samples(x: Any, weights: Any, n_sites: int, init: Any, periodic: bool) -> Prepared:
     """Return the source of checked samples, an array like them, checked sites, and the shape of one site."""
     if isinstance(x, Samples):
         if weights is not None:
@@ -202,6 +200,30 @@ def _samples(
             f"[{OPERATION}] n_sites: expected at most the {points.shape[0]} samples of x, got {n_sites}"
         )
     return SampleSource(library, points, weights, n_sites), points, _sites(library, init, n_sites, points), x.shape[1:]
+
+
+def _density(x: UniformBox | Grid, weights: Any, n_sites: int, init: Any, periodic: bool) -> Prepared:
+    """Do the same for a density: the sites are as `init` is, else as the pixels are."""
+    if weights is not None:
+        raise errors.InvalidValue(f"[{OPERATION}] weights: expected None for a density, which has its own")
+    if x.dim != 2:
+        raise errors.InvalidValue(
+            f"[{OPERATION}] x: expected samples or a density of the plane, got {x.dim} dimensions"
+        )
+    density = x.values if isinstance(x, Grid) else None
+    library, (init,) = gather(OPERATION, {"init": init})
+    if init is None:
+        library, (density,) = gather(OPERATION, {"x.values": density})
+        like: Any = np.zeros(2) if density is None else density
+    else:
+        if density is not None and library_of(density) is library and library.dtype(density) != library.dtype(init):
+            density = library.cast(density, init)
+        _, (_, density) = gather(OPERATION, {"init": init, "x.values": density})
+        init = _sites(library, init, n_sites, np.empty((0, 2)))
+        like = init
+    if library is TORCH:
+        like, density = like.detach(), None if density is None else density.detach()
+    return CellSource(library, x, density, like, periodic), like, init, (2,)
 
 
 def _sites(library: Library, init: Any, n_sites: int, like: Any) -> Any:

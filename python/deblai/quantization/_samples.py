@@ -108,12 +108,14 @@ class SampleSource:
                     to[:] = values
             return mass, sums, energy
         mass, sums = np.empty(len(sites)), np.empty(sites.shape)
-        outputs = (_dlpack.view(mass, True), _dlpack.view(sums, True), *map(self._target, (labels, cost)))
+        x, weights = self.views
+        totals = _dlpack.view(mass, True), _dlpack.view(sums, True)
+        each = self._target(labels), self._target(cost)
         if self.plan.backend == "cuda":
             there = self.library.view(self.library.export(sites, self.x))
-            energy = _backend.cuda_module().lloyd(*self.views, there, *outputs, *self._queue())
+            energy = _backend.cuda_module().lloyd(x, weights, there, *totals, *each, *self._queue())
         else:
-            energy = _core.lloyd(*self.views, _dlpack.view(sites), *outputs, self.plan.threads, self.plan.simd)
+            energy = _core.lloyd(x, weights, _dlpack.view(sites), *totals, *each, self.plan.threads, self.plan.simd)
         return mass, sums, energy
 
     def _queue(self) -> tuple[int, int]:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from . import sliced
+from . import laguerre, sliced
 
-__all__ = ["sliced"]
+__all__ = ["laguerre", "sliced"]

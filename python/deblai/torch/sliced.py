@@ -15,6 +15,7 @@ from .. import _backend
 from .._array import TORCH
 from ..results import SlicedResult
 from ..sliced._evaluate import NAMES, OPERATION, Evaluation, Problem, evaluate, summarize
+from ._once import once
 
 
 @torch.library.custom_op("deblai::sliced_wasserstein", mutates_args=())
@@ -58,21 +59,9 @@ def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]
     ctx.save_for_backward(*inputs[:4], *output[3:])
 
 
-class _Once(torch.autograd.Function):
-    """The identity, whose backward raises: the gradient's own derivatives are not known, and not zero."""
-
-    @staticmethod
-    def forward(ctx: Any, value: Tensor, *inputs: Tensor | None) -> Tensor:
-        return value.clone()
-
-    @staticmethod
-    def backward(ctx: Any, *_: Any) -> Any:
-        raise RuntimeError(f"[{OPERATION}] double backward is not supported: value is differentiable once")
-
-
 def _backward(ctx: Any, grad_value_p: Tensor, *_: Any) -> tuple[Any, ...]:
     if torch.is_grad_enabled():
-        grad_value_p = _Once.apply(grad_value_p, *ctx.saved_tensors[:4])  # type: ignore[no-untyped-call]
+        grad_value_p = once(OPERATION, grad_value_p, *ctx.saved_tensors[:4])
     gradients = []
     for needed, name, gradient in zip(ctx.needs_input_grad[:4], NAMES, ctx.saved_tensors[4:], strict=True):
         if needed and gradient.numel() == 0:

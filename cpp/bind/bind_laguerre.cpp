@@ -1,0 +1,74 @@
+#include <pybind11/stl.h>
+
+#include <array>
+
+#include "bind.hpp"
+#include "deblai/laguerre.hpp"
+
+namespace deblai::bind {
+namespace {
+
+using Corner = std::array<double, 2>;
+
+template <class T>
+laguerre::Problem<T> problem(py::handle sites, py::handle psi, py::handle density, const Corner& lower,
+                             const Corner& upper, bool periodic) {
+    return {matrix<const T>(sites, "sites"),
+            vector<const T>(psi, "psi"),
+            {lower[0], lower[1]},
+            {upper[0], upper[1]},
+            matrix<const T>(density, "density"),
+            periodic};
+}
+
+py::tuple cells(py::handle sites, py::handle psi, py::handle density, const Corner& lower, const Corner& upper,
+                bool periodic, py::handle mass, py::handle centroid, py::handle second_moment, py::handle count,
+                py::handle grad_sites, int threads, const std::string& simd) {
+    return by_dtype(sites, "sites", [&](auto type) {
+        using T = decltype(type);
+        const auto q = problem<T>(sites, psi, density, lower, upper, periodic);
+        const laguerre::Output<T> out{vector<T>(mass, "mass"), matrix<T>(centroid, "centroid"),
+                                      vector<T>(second_moment, "second_moment"), vector<std::int64_t>(count, "count"),
+                                      matrix<T>(grad_sites, "grad_sites")};
+        const laguerre::Summary s =
+            interruptible(threads, simd, [&](const Control& control) { return laguerre::cells(q, out, control); });
+        return py::make_tuple(s.done, s.energy, s.value);
+    });
+}
+
+index_t polygons(py::handle sites, py::handle psi, const Corner& lower, const Corner& upper, bool periodic,
+                 py::handle offsets, py::handle vertices, py::handle neighbours, int threads, const std::string& simd) {
+    return by_dtype(sites, "sites", [&](auto type) {
+        using T = decltype(type);
+        const auto q = problem<T>(sites, psi, py::none(), lower, upper, periodic);
+        const auto begin = vector<const std::int64_t>(offsets, "offsets");
+        const auto v = matrix<T>(vertices, "vertices");
+        const auto across = vector<std::int64_t>(neighbours, "neighbours");
+        return interruptible(threads, simd,
+                             [&](const Control& control) { return laguerre::polygons(q, begin, v, across, control); });
+    });
+}
+
+std::size_t workspace(py::handle sites, py::handle psi, py::handle density, int threads) {
+    return by_dtype(sites, "sites", [&](auto type) {
+        using T = decltype(type);
+        return laguerre::workspace_bytes(problem<T>(sites, psi, density, {0, 0}, {1, 1}, false), threads);
+    });
+}
+
+}  // namespace
+
+void register_laguerre(py::module_& m) {
+    m.def("laguerre", &cells, py::arg("sites"), py::arg("psi"), py::arg("density"), py::arg("lower"), py::arg("upper"),
+          py::arg("periodic"), py::arg("mass"), py::arg("centroid"), py::arg("second_moment"), py::arg("count"),
+          py::arg("grad_sites"), py::arg("threads"), py::arg("simd"),
+          "Mass, centroid, second moment and number of vertices of each cell. Returns the number of cells done, the "
+          "energy and the value.");
+    m.def("laguerre_polygons", &polygons, py::arg("sites"), py::arg("psi"), py::arg("lower"), py::arg("upper"),
+          py::arg("periodic"), py::arg("offsets"), py::arg("vertices"), py::arg("neighbours"), py::arg("threads"),
+          py::arg("simd"), "Polygons of the cells whose counts `offsets` adds up. Returns the number of cells done.");
+    m.def("laguerre_workspace", &workspace, py::arg("sites"), py::arg("psi"), py::arg("density"), py::arg("threads"),
+          "Bytes of workspace that the same call of laguerre allocates.");
+}
+
+}  // namespace deblai::bind

@@ -1,0 +1,197 @@
+"""One evaluation of the laguerre kernel on checked arrays, on whichever backend they call for."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import _backend, _core, errors
+from .._array import Library
+from ..results import Cells, Geometry
+
+OPERATION = "quantization.laguerre"
+NAMES = ("sites", "psi")
+
+
+class Problem(NamedTuple):
+    """Checked arguments: one library, dtype and device. `density` is None for a uniform measure."""
+
+    library: Library
+    sites: Any
+    psi: Any
+    density: Any
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+    periodic: bool
+
+
+class Evaluation(NamedTuple):
+    """What the kernel wrote, its sums, the gradient in sites (None if not wanted), and where it ran."""
+
+    mass: Any
+    centroid: Any
+    second_moment: Any
+    count: Any
+    grad_sites: Any
+    energy: float
+    value: float
+    plan: _backend.Plan
+
+
+def evaluate(q: Problem, grad_sites: bool = False) -> Evaluation:
+    """Run the kernel."""
+    plan = _backend.plan(OPERATION, q.library.device(q.sites))
+    return (_reference if plan.backend == "reference" else _compiled)(q, grad_sites, plan)
+
+
+def _arrays(q: Problem) -> list[Any]:
+    """Return sites, psi and density as NumPy arrays whose entries have been checked."""
+    arrays = [None if v is None else q.library.numpy(v) for v in (q.sites, q.psi, q.density)]
+    for name, v in zip((*NAMES, "measure.values"), arrays, strict=True):
+        if v is not None and not np.isfinite(v).all():
+            raise errors.InvalidValue(f"[{OPERATION}] {name}: expected finite values, got nan or inf")
+    sites, psi, density = arrays
+    for name, v, most in (("sites", sites, 1e100), ("psi", psi, 1e200)):
+        if v is not None and not (np.abs(v) < most).all():
+            raise errors.InvalidValue(f"[{OPERATION}] {name}: expected values below {np.log10(most):g} powers of ten")
+    if density is not None and ((density < 0).any() or not 0 < density.sum(dtype=float) < np.inf):
+        raise errors.InvalidValue(f"[{OPERATION}] measure.values: expected finite nonnegative values with a mass")
+    return arrays
+
+
+def _reference(q: Problem, grad_sites: bool, plan: _backend.Plan) -> Evaluation:
+    from ..reference import laguerre
+
+    sites, psi, density = _arrays(q)
+    density = None if density is None else density.astype(np.float64)
+    c = laguerre.cells(sites, psi, q.lower, q.upper, q.periodic, density)
+    value = float(c.second_moment.sum() - (0.0 if psi is None else psi @ c.mass))
+    export = q.library.export
+    gradient = export(2 * c.mass[:, None] * (sites - c.centroid), q.sites) if grad_sites else None
+    return Evaluation(
+        export(c.mass, q.sites),
+        export(c.centroid, q.sites),
+        export(c.second_moment, q.sites),
+        q.library.device_array(c.n_vertices.astype(np.int64), q.sites),
+        gradient,
+        float(c.second_moment.sum()),
+        value,
+        plan,
+    )
+
+
+def _compiled(q: Problem, grad_sites: bool, plan: _backend.Plan) -> Evaluation:
+    library, sites = q.library, q.sites
+    view = library.view
+    views = _views(q)
+    n, dtype = sites.shape[0], library.dtype(sites)
+    shapes = {"mass": (n,), "centroid": (n, 2), "second_moment": (n,), "count": (n,)}
+    if grad_sites:
+        shapes["grad_sites"] = (n, 2)
+    kinds = {name: "int64" if name == "count" else dtype for name in shapes}
+    out = {name: library.empty(shape, kinds[name], sites) for name, shape in shapes.items()}
+    mass, centroid, second, count = (view(out[name], True) for name in list(shapes)[:4])
+    gradient = view(out["grad_sites"], True) if grad_sites else None
+
+    def finish(energy: float, value: float) -> Evaluation:
+        done = {name: library.finish(v, sites) for name, v in out.items()}
+        return Evaluation(
+            done["mass"],
+            done["centroid"],
+            done["second_moment"],
+            done["count"],
+            done.get("grad_sites"),
+            energy,
+            value,
+            plan,
+        )
+
+    arguments = (*views, q.lower, q.upper, q.periodic, mass, centroid, second, count, gradient)
+    try:
+        if plan.backend == "cuda":
+            index = int(library.device(sites).partition(":")[2] or 0)
+            _, energy, value = _backend.cuda_module().laguerre(*arguments, library.stream(sites), index)
+        else:
+            if n + (0 if q.density is None else q.density.shape[0] * q.density.shape[1]) > 1_000_000:
+                _backend.require_memory(OPERATION, _core.laguerre_workspace(*views, plan.threads))
+            _, energy, value = _core.laguerre(*arguments, plan.threads, plan.simd)
+    except KeyboardInterrupt:
+        partial = finish(np.nan, np.nan)
+        done = int((partial.mass == partial.mass).sum())
+        raise errors.Interrupted(
+            f"[{OPERATION}] interrupted after {done} of {n} cells", summarize(q, partial, ()) if done else None
+        ) from None
+    return finish(energy, value)
+
+
+def _views(q: Problem) -> tuple[Any, Any, Any]:
+    views: list[Any] = []
+    for name, v in zip((*NAMES, "measure.values"), (q.sites, q.psi, q.density), strict=True):
+        try:
+            views.append(None if v is None else q.library.view(v))
+        except (RuntimeError, BufferError) as error:
+            raise errors.InvalidType(
+                f"[{OPERATION}] {name}: expected a {q.library.name} array that DLPack can read (strides are whole "
+                "multiples of the item size), got one that it cannot; make a copy"
+            ) from error
+    sites, psi, density = views
+    return sites, psi, density
+
+
+def summarize(q: Problem, e: Evaluation, wanted: tuple[str, ...], tracked: Any = None) -> Cells:
+    """Build the result. `tracked` is the value with a graph."""
+    energy, value = q.library.scalars((e.energy, e.value), q.sites)
+    complete = e.mass == e.mass
+    gradients = {"sites": e.grad_sites, "psi": -e.mass if "psi" in wanted else None}
+    # The polygons are those of the sites as they are now, whatever becomes of the caller's array.
+    kept = q._replace(sites=q.library.copy(q.sites), psi=None if q.psi is None else q.library.copy(q.psi), density=None)
+    return Cells(
+        e.mass,
+        e.centroid,
+        e.second_moment,
+        complete & (e.count == 0),
+        complete,
+        energy,
+        value if tracked is None else tracked,
+        {name: gradients[name] for name in wanted},
+        e.plan.label,
+        lambda: geometry(kept, e.count, e.plan),
+    )
+
+
+def geometry(q: Problem, count: Any, plan: _backend.Plan) -> Geometry:
+    """Compute the polygons whose numbers of vertices are known."""
+    library, sites = q.library, q.sites
+    counts = library.numpy(count)
+    begin = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    total = int(begin[-1])
+    offsets = library.device_array(begin, sites)
+    if plan.backend == "reference":
+        from ..reference import laguerre
+
+        given = library.numpy(sites)
+        psi = None if q.psi is None else library.numpy(q.psi)
+        p = laguerre.cells(given, psi, q.lower, q.upper, q.periodic).polygons
+        real = np.arange(p.x.shape[1]) < p.size[:, None]
+        xy = (np.stack([p.x, p.y], 2) + given[:, None].astype(np.float64))[real]
+        return Geometry(offsets, library.export(xy, sites), library.device_array(p.label[real], sites))
+    vertices = library.empty((total, 2), library.dtype(sites), sites)
+    neighbours = library.empty((total,), "int64", sites)
+    # Cells that an interrupt left out have no vertices here; the kernel would find theirs.
+    arguments = (
+        library.view(sites),
+        None if q.psi is None else library.view(q.psi),
+        q.lower,
+        q.upper,
+        q.periodic,
+        library.view(offsets),
+        library.view(vertices, True),
+        library.view(neighbours, True),
+    )
+    if plan.backend == "cuda":
+        index = int(library.device(sites).partition(":")[2] or 0)
+        _backend.cuda_module().laguerre_polygons(*arguments, library.stream(sites), index)
+    else:
+        _core.laguerre_polygons(*arguments, plan.threads, plan.simd)
+    return Geometry(offsets, library.finish(vertices, sites), library.finish(neighbours, sites))

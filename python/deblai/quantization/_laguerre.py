@@ -1,0 +1,146 @@
+"""Voronoi and Laguerre cells."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import errors
+from .._array import TORCH, gather, library_of
+from ..measures import Grid, UniformBox
+from ..results import Cells
+from ._cells import NAMES, OPERATION, Problem, evaluate, summarize
+
+UNIT_SQUARE = UniformBox((0.0, 0.0), (1.0, 1.0))
+
+
+def laguerre(
+    sites: Any, psi: Any = None, *, measure: Any = UNIT_SQUARE, periodic: bool = False, grad: Any = ()
+) -> Cells:
+    r"""Exact cells of a Laguerre (power) diagram of the plane, and what they hold of a measure.
+
+    .. math::
+        V_i = \{x : |x - y_i|^2 - \psi_i \le |x - y_j|^2 - \psi_j \ \forall j\}
+
+    in the box of the measure or on its torus; Voronoi cells where all :math:`\psi_i` are equal [1]_ [2]_. With masses
+    :math:`m_i` and means :math:`b_i` of the cells,
+
+    .. math::
+        \mathrm{value} = \sum_i \int_{V_i} \bigl(|x - y_i|^2 - \psi_i\bigr) \, d\rho, \qquad
+        \nabla_{y_i} = 2 m_i (y_i - b_i), \quad \partial_{\psi_i} = -m_i:
+
+    value + <psi, nu> is the concave dual of semi-discrete transport to the masses nu, and without psi the value is
+    the quantization energy of the sites.
+
+    Parameters
+    ----------
+    sites : array (n, 2)
+        NumPy, PyTorch, JAX or CuPy, float32 or float64, any strides, read without a copy. They may lie outside of the
+        box; on the torus they are wrapped.
+    psi : array (n,), optional
+        Same library, dtype and device. Zeros by default.
+    measure : measures.UniformBox or measures.Grid, optional
+        Two-dimensional; the uniform probability on the unit square by default. It is divided by its total mass. Values
+        of a Grid are of the library and device of the sites.
+    periodic : bool, default False
+        Take the box as a torus. Centroids and polygons are then near the site, not wrapped.
+    grad : str or sequence of str or bool, default ()
+        Which gradients of `value` to return in ``result.grad``: "sites", "psi", True for those of all arguments
+        given.
+
+    Returns
+    -------
+    Cells
+        `mass`, `centroid`, `second_moment`, `empty`, `complete`, `energy`, `value`, and on demand polygons and
+        neighbours. For PyTorch, `value` is differentiable once in sites and psi.
+
+    Raises
+    ------
+    InvalidValue
+        Shapes that do not fit, NaN, infinite or astronomic entries, densities without mass.
+    InvalidType
+        Mixed libraries, devices or dtypes; anything but float32 and float64; other measures.
+    OutOfMemory
+        The workspace, about 53 bytes a site, 8 a pixel and 50 KiB a thread, would not fit.
+    Interrupted
+        Ctrl-C; ``.result`` holds the cells done so far, the others have ``complete`` False and mass NaN.
+
+    Notes
+    -----
+    No number of neighbours or vertices is assumed, and nothing is sampled. All is float64 inside, whatever the dtype.
+    Of equal sites with equal psi the first has the cell and the others are empty; a site whose cell is empty has mass
+    0 and itself as centroid. Results do not depend on the number of threads, to the bit.
+
+    References
+    ----------
+    .. [1] F. Aurenhammer, F. Hoffmann, B. Aronov, "Minkowski-type theorems and least-squares clustering",
+       Algorithmica 1998.
+    .. [2] B. Lévy, N. Bonneel, "Variational anisotropic surface meshing with Voronoi parallel linear enumeration",
+       IMR 2012.
+
+    Examples
+    --------
+    >>> import numpy as np, deblai
+    >>> sites = np.array([[0.25, 0.5], [0.75, 0.5]])
+    >>> cells = deblai.quantization.laguerre(sites)
+    >>> cells.mass, float(cells.energy)  # 5/48
+    (array([0.5, 0.5]), 0.10416666666666667)
+    >>> cells.polygon(0).tolist()
+    [[0.0, 0.0], [0.5, 0.0], [0.5, 1.0], [0.0, 1.0]]
+    >>> cells.neighbours.tolist()
+    [-1, 1, -1, -1, -1, -1, -1, 0]
+
+    Larger psi, larger cell:
+
+    >>> deblai.quantization.laguerre(sites, np.array([0.1, 0.0])).mass
+    array([0.6, 0.4])
+    """
+    density = None
+    if isinstance(measure, Grid):
+        density = measure.values
+    elif not isinstance(measure, UniformBox):
+        raise errors.InvalidType(
+            f"[{OPERATION}] measure: expected measures.UniformBox or measures.Grid, got {type(measure).__name__}"
+        )
+    if measure.dim != 2:
+        raise errors.InvalidValue(f"[{OPERATION}] measure: expected 2 dimensions, got {measure.dim}")
+    if not isinstance(periodic, bool | np.bool_):
+        raise errors.InvalidType(f"[{OPERATION}] periodic: expected True or False, got {periodic!r}")
+    library, (sites, psi) = gather(OPERATION, {"sites": sites, "psi": psi})
+    if sites is None:
+        raise errors.InvalidType(f"[{OPERATION}] sites: expected an array, got None")
+    if sites.ndim != 2 or sites.shape[1] != 2 or sites.shape[0] == 0:
+        raise errors.InvalidValue(f"[{OPERATION}] sites: expected shape (n, 2) with n >= 1, got {tuple(sites.shape)}")
+    if psi is not None and tuple(psi.shape) != (sites.shape[0],):
+        raise errors.InvalidValue(
+            f"[{OPERATION}] psi: expected {sites.shape[0]} values to match sites, got shape {tuple(psi.shape)}"
+        )
+    if density is not None:
+        if library_of(density) is library and library.dtype(density) != library.dtype(sites):
+            density = library.cast(density, sites)
+        _, (_, density) = gather(OPERATION, {"sites": sites, "measure.values": density})
+    wanted = _wanted(grad, psi)
+    problem = Problem(library, sites, psi, density, measure.lower, measure.upper, bool(periodic))
+    if library is TORCH:
+        from ..torch import laguerre as operator
+
+        return operator.cells(problem, wanted)
+    return summarize(problem, evaluate(problem, "sites" in wanted), wanted)
+
+
+def _wanted(grad: Any, psi: Any) -> tuple[str, ...]:
+    given = NAMES if psi is not None else NAMES[:1]
+    if grad is True:
+        return given
+    if grad is False or grad is None:
+        return ()
+    if not isinstance(grad, str | list | tuple | set | frozenset):
+        raise errors.InvalidType(f"[{OPERATION}] grad: expected True, False or names among {NAMES}, got {grad!r}")
+    names = (grad,) if isinstance(grad, str) else tuple(grad)
+    for name in names:
+        if name not in NAMES:
+            raise errors.InvalidValue(f"[{OPERATION}] grad: expected names among {NAMES}, got {name!r}")
+        if name not in given:
+            raise errors.InvalidValue(f"[{OPERATION}] grad: '{name}' was not given, so it has no gradient")
+    return tuple(name for name in NAMES if name in names)
