@@ -35,7 +35,7 @@ def test_energies_decrease_above_the_bound():
 
 
 def test_triangular_lattice_on_the_torus():
-    """Its hexagons have the energy HEXAGON A / k, the global minimum (arXiv 2503.22680): a fixed point that attracts."""
+    """Its hexagons have the energy HEXAGON A / k, the global minimum (arXiv 2503.22680): a stable fixed point."""
     box = UniformBox((0, 0), (2, 2 * np.sqrt(3)))
     lattice = np.array([[i + 0.5 * (j % 2), j * np.sqrt(3) / 2] for j in range(4) for i in range(2)])
     r = lloyd(box, 8, init=lattice, periodic=True, tol=0)
