@@ -4,18 +4,6 @@
 namespace deblai::bind {
 namespace {
 
-// Nothing here, or one number a sample.
-template <class T>
-void require_size(const Vector<T>& v, index_t n, const char* what) {
-    if (v && v.size != n) throw InvalidType(std::string(what) + ": expected one a sample");
-}
-
-void require_sums(const Vector<double>& mass, const Matrix<double>& sum, index_t k, index_t d) {
-    if (mass.size != k || mass.stride != 1) throw InvalidType("mass: expected one contiguous float64 per site");
-    if (sum.rows != k || sum.cols != d || sum.col_stride != 1 || sum.row_stride != d)
-        throw InvalidType("sum: expected a contiguous float64 (k, d)");
-}
-
 double assign(py::handle x, py::handle weights, py::handle sites, py::handle mass, py::handle sum, py::handle labels,
               py::handle cost, int threads, const std::string& simd) {
     return by_dtype(x, "x", [&](auto type) {
@@ -26,7 +14,7 @@ double assign(py::handle x, py::handle weights, py::handle sites, py::handle mas
         const auto sums = matrix<double>(sum, "sum");
         const lloyd::Output<T> out{masses.data, sums.data, vector<std::int32_t>(labels, "labels"),
                                    vector<T>(cost, "cost")};
-        require_sums(masses, sums, q.sites.rows, q.x.cols);
+        require_totals(masses, sums, q.sites.rows, q.x.cols);
         require_size(out.labels, q.x.rows, "labels");
         require_size(out.cost, q.x.rows, "cost");
         return interruptible(threads, simd, [&](const Control& control) { return lloyd::assign(q, out, control); });
