@@ -58,6 +58,19 @@ Vector<T> vector(py::handle capsule, const char* what, Device device = Device::c
     return {static_cast<T*>(v.data), v.shape[0], v.strides[0]};
 }
 
+// Outputs that are not wanted, or hold one number for each of n.
+template <class T>
+void require_size(const Vector<T>& v, index_t n, const char* what) {
+    if (v && v.size != n) throw InvalidType(std::string(what) + ": expected " + std::to_string(n) + " numbers");
+}
+
+// Contiguous totals of the host: a mass and a sum for each of k sites.
+inline void require_totals(const Vector<double>& mass, const Matrix<double>& sum, index_t k, index_t d) {
+    if (mass.size != k || mass.stride != 1) throw InvalidType("mass: expected one contiguous float64 per site");
+    if (sum.rows != k || sum.cols != d || sum.col_stride != 1 || sum.row_stride != d)
+        throw InvalidType("sum: expected a contiguous float64 (k, d)");
+}
+
 // Calls f(float{}) or f(double{}) by the dtype of a view.
 template <class F>
 auto by_dtype(py::handle capsule, const char* what, F&& f) {
@@ -97,6 +110,7 @@ void raise(const char* name, const char* message);
 void register_errors();
 
 void register_laguerre(py::module_& m);
+void register_lloyd(py::module_& m);
 void register_runtime(py::module_& m);
 void register_multimarginal(py::module_& m);
 void register_sliced(py::module_& m);

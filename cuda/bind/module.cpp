@@ -54,6 +54,7 @@ PYBIND11_MODULE(_cuda, m, pybind11::mod_gil_not_used()) {
     bind::register_cuda_errors();
     m.def("device_count", &cuda::device_count, "The number of CUDA devices; 0 without a driver.");
     m.def("device_name", &cuda::device_name, py::arg("device"), "The name of a device.");
+    bind::register_lloyd(m);
     m.def("sliced", &bind::wasserstein, py::arg("x"), py::arg("y"), py::arg("a"), py::arg("b"), py::arg("directions"),
           py::arg("p"), py::arg("cost"), py::arg("grad_x"), py::arg("grad_y"), py::arg("grad_a"), py::arg("grad_b"),
           py::arg("stream"), py::arg("device"),

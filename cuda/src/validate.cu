@@ -11,10 +11,9 @@ namespace deblai::cuda {
 namespace {
 
 using deblai::sliced::Problem;
-using flat_index = unsigned long long;
 
 template <class T>
-__global__ void __launch_bounds__(block_threads) find_nonfinite(Matrix<const T> points, flat_index* first) {
+__global__ void __launch_bounds__(block_threads) look(Matrix<const T> points, flat_index* first) {
     const index_t count = points.rows * points.cols, step = gridDim.x * index_t{block_threads};
     const bool dense = points.col_stride == 1 && points.row_stride == points.cols;
     for (index_t k = blockIdx.x * index_t{block_threads} + threadIdx.x; k < count; k += step) {
@@ -24,7 +23,7 @@ __global__ void __launch_bounds__(block_threads) find_nonfinite(Matrix<const T> 
 }
 
 template <class T>
-__global__ void __launch_bounds__(block_threads) weigh(Vector<const T> weights, flat_index* first, double* parts) {
+__global__ void __launch_bounds__(block_threads) add_up(Vector<const T> weights, flat_index* first, double* parts) {
     const index_t end = min(weights.size, (blockIdx.x + 1) * tile_size);
     double sum = 0;
     for (index_t i = blockIdx.x * tile_size + threadIdx.x; i < end; i += block_threads) {
@@ -48,6 +47,20 @@ double fetch(const Call& call, const T* entry) {
     return value;
 }
 
+}  // namespace
+
+template <class T>
+void find_nonfinite(const Call& call, Matrix<const T> points, flat_index* first) {
+    const index_t blocks = std::min<index_t>(tiles(points.rows * points.cols), 8 * call.multiprocessors());
+    call.launch("look", look<T>, dim3(static_cast<unsigned>(blocks)), block_threads, points, first);
+}
+
+template <class T>
+void weigh(const Call& call, Vector<const T> weights, flat_index* first, double* parts, double* total) {
+    call.launch("add_up", add_up<T>, tile_grid(weights.size, 1), block_threads, weights, first, parts);
+    call.launch("sum_rows", sum_rows<double>, dim3(1), block_threads, parts, tiles(weights.size), 1.0, total);
+}
+
 template <class T>
 void refuse_points(const Call& call, const char* argument, Matrix<const T> points, flat_index first) {
     if (first == ~flat_index{0}) return;
@@ -64,29 +77,14 @@ void refuse_weights(const Call& call, const char* argument, Vector<const T> weig
     if (!(total > 0) || std::isinf(total)) throw not_a_mass(where.c_str(), total);
 }
 
-}  // namespace
-
 template <class T>
 Totals require_entries(const Call& call, const Problem<T>& q, Findings* findings, double* parts) {
     call.check(cudaMemsetAsync(findings, 0xFF, sizeof(Findings), call.stream()), "cudaMemsetAsync");
-    const index_t most_blocks = 8 * call.multiprocessors();
-    const auto find = [&](Matrix<const T> points, Findings::Argument argument) {
-        const index_t blocks = std::min(tiles(points.rows * points.cols), most_blocks);
-        call.launch("find_nonfinite", find_nonfinite<T>, dim3(static_cast<unsigned>(blocks)), block_threads, points,
-                    &findings->first[argument]);
-    };
-    const auto add_up = [&](Vector<const T> weights, Findings::Argument argument, double* total) {
-        if (!weights) return;
-        const index_t count = tiles(weights.size);
-        call.launch("weigh", weigh<T>, tile_grid(weights.size, 1), block_threads, weights, &findings->first[argument],
-                    parts);
-        call.launch("sum_rows", sum_rows<double>, dim3(1), block_threads, parts, count, 1.0, total);
-    };
-    find(q.x, Findings::x);
-    find(q.y, Findings::y);
-    find(q.directions, Findings::directions);
-    add_up(q.a, Findings::a, &findings->total[0]);
-    add_up(q.b, Findings::b, &findings->total[1]);
+    find_nonfinite(call, q.x, &findings->first[Findings::x]);
+    find_nonfinite(call, q.y, &findings->first[Findings::y]);
+    find_nonfinite(call, q.directions, &findings->first[Findings::directions]);
+    if (q.a) weigh(call, q.a, &findings->first[Findings::a], parts, &findings->total[0]);
+    if (q.b) weigh(call, q.b, &findings->first[Findings::b], parts, &findings->total[1]);
     Findings found;
     call.check(cudaMemcpyAsync(&found, findings, sizeof(Findings), cudaMemcpyDeviceToHost, call.stream()),
                "cudaMemcpyAsync");
@@ -99,6 +97,14 @@ Totals require_entries(const Call& call, const Problem<T>& q, Findings* findings
     return {q.a ? found.total[0] : 1.0, q.b ? found.total[1] : 1.0};
 }
 
+template void find_nonfinite(const Call&, Matrix<const float>, flat_index*);
+template void weigh(const Call&, Vector<const float>, flat_index*, double*, double*);
+template void refuse_points(const Call&, const char*, Matrix<const float>, flat_index);
+template void refuse_weights(const Call&, const char*, Vector<const float>, flat_index, double);
+template void find_nonfinite(const Call&, Matrix<const double>, flat_index*);
+template void weigh(const Call&, Vector<const double>, flat_index*, double*, double*);
+template void refuse_points(const Call&, const char*, Matrix<const double>, flat_index);
+template void refuse_weights(const Call&, const char*, Vector<const double>, flat_index, double);
 template Totals require_entries(const Call&, const Problem<float>&, Findings*, double*);
 template Totals require_entries(const Call&, const Problem<double>&, Findings*, double*);
 

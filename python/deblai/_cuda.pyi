@@ -4,6 +4,18 @@ _View = object  # a capsule around deblai::View
 
 def device_count() -> int: ...
 def device_name(device: int) -> str: ...
+def lloyd(
+    x: _View,
+    weights: _View | None,
+    sites: _View,
+    mass: _View,
+    sum: _View,
+    labels: _View | None,
+    cost: _View | None,
+    stream: int,
+    device: int,
+) -> float: ...
+def lloyd_seed(x: _View, weights: _View | None, uniforms: _View, chosen: _View, stream: int, device: int) -> int: ...
 def sliced(
     x: _View,
     y: _View,

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from . import errors
 
-__all__ = ["Cells", "FlowResult", "MultimarginalResult", "SlicedResult"]
+__all__ = ["Cells", "FlowResult", "MultimarginalResult", "QuantizationResult", "SlicedResult"]
 
 
 def _with_error(value: Any, stderr: Any) -> str:
@@ -253,4 +253,47 @@ class MultimarginalResult:
         return (
             f"MultimarginalResult(value={float(self.value):.8g}, value_linear={float(self.value_linear):.8g}, "
             f"marginal_error={self.marginal_error:.2g}, {state}, backend={self.backend!r})"
+        )
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class QuantizationResult:
+    """What `deblai.quantization.lloyd` returns.
+
+    Attributes
+    ----------
+    sites : array (k, d), or (k,) for samples (n,)
+        The points that stand for the measure.
+    weights : array (k,)
+        The mass of each site's cell; they sum to 1.
+    energy : scalar
+        The mean squared distance to the nearest site: the squared W_2 between the measure and the weighted sites.
+    labels : array (n,) of int32, or None
+        The nearest site of each sample, the first of equals; None for a measure.
+    n_iter : int
+        How often the sites moved.
+    converged : bool
+        Whether the last step changed the energy by no more than the tolerance.
+    history : list of float
+        The energy before each move and at the end, decreasing; the last entry is `energy`.
+    empty : array (k,) of bool
+        Which sites have no mass.
+    backend : str
+        Which code ran.
+    """
+
+    sites: Any
+    weights: Any
+    energy: Any
+    labels: Any
+    n_iter: int
+    converged: bool
+    history: list[float]
+    empty: Any
+    backend: str
+
+    def __repr__(self) -> str:
+        return (
+            f"QuantizationResult(n_sites={self.sites.shape[0]}, energy={float(self.energy):.6g}, "
+            f"n_iter={self.n_iter}, converged={self.converged}, backend={self.backend!r})"
         )

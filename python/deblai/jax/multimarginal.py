@@ -69,7 +69,7 @@ jax.tree_util.register_pytree_node(
 def sinkhorn(q: Problem, start: Any, schedule: Schedule, wanted: tuple[str, ...]) -> tuple[MultimarginalResult, Any]:
     """Return the result of checked tracers, whose `value` is differentiable once, and gradients as lists by name."""
     dtype = q.like.dtype
-    shapes: dict[str, tuple[Any, Any]] = {name: ((), dtype) for name in SCALARS[:3]}
+    shapes: dict[str, tuple[Any, Any]] = dict.fromkeys(SCALARS[:3], ((), dtype))
     shapes |= {"converged": ((), bool), "n_iter": ((), np.dtype(np.int32))}
     shapes |= {f"potentials[{p}]": ((n,), dtype) for p, n in enumerate(q.sizes)}
     groups = dict(zip(NAMES, (q.points, q.weights, q.matrices), strict=True))

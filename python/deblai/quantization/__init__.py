@@ -1,7 +1,8 @@
-"""Quantization of measures: exact Voronoi and Laguerre cells."""
+"""Quantization of measures: few points that stand for many, or for a density; exact Voronoi and Laguerre cells."""
 
 from __future__ import annotations
 
 from ._laguerre import laguerre
+from ._lloyd import LloydState, lloyd
 
-__all__ = ["laguerre"]
+__all__ = ["LloydState", "laguerre", "lloyd"]

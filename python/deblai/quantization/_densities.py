@@ -1,0 +1,58 @@
+"""Densities as a source of Lloyd's iteration: exact cells a step, seeds among points that are drawn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import _backend
+from .._array import Library
+from ..measures import Grid, UniformBox
+from ._cells import Problem, evaluate
+from ._descent import Array, Step
+from ._samples import OPERATION, SampleSource
+
+DRAWS = 10  # of each site, among which k-means++ chooses
+
+
+class CellSource:
+    """A box or pixels of the plane; sites are of the library, dtype and device of `like`."""
+
+    def __init__(self, library: Library, measure: UniformBox | Grid, density: Any, like: Any, periodic: bool) -> None:
+        self.library, self.like, self.measure = library, like, measure
+        self.plan = _backend.plan(OPERATION, library.device(like))
+        self.dtype = np.dtype(library.dtype(like))
+        self.lower, self.size = np.array(measure.lower), np.subtract(measure.upper, measure.lower)
+        self.problem = Problem(library, like, None, density, tuple(measure.lower), tuple(measure.upper), periodic)
+
+    def step(self, sites: Array) -> Step:
+        """Find the cells."""
+        e = evaluate(self.problem._replace(sites=self.library.export(sites, self.like)))
+        mass, centroid = (self.library.numpy(v).astype(np.float64) for v in (e.mass, e.centroid))
+        return Step(mass / mass.sum(), centroid, float(e.energy), None)
+
+    def move(self, sites: Array, now: Step) -> tuple[Array, bool]:
+        """Send sites to their centroids, on the torus back into the box; those of empty cells stay."""
+        to = np.where(now.mass[:, None] > 0, now.centroid, sites)
+        if self.problem.periodic:
+            to = self.lower + np.mod(to - self.lower, self.size)
+        return to.astype(self.dtype), False
+
+    def draws(self, n_sites: int, rng: np.random.Generator) -> Array:
+        """Draw independent points of the density."""
+        at = rng.random((n_sites, self.measure.dim))
+        if isinstance(self.measure, Grid):
+            values = self.library.numpy(self.problem.density).astype(np.float64)
+            pixels = rng.choice(values.size, n_sites, p=(values / values.sum()).ravel())
+            at = (np.stack(np.unravel_index(pixels, values.shape), axis=1) + at) / values.shape
+        return (self.lower + self.size * at).astype(self.dtype)
+
+    def seeds(self, n_sites: int, rng: np.random.Generator) -> Array:
+        """Choose by k-means++ among points of the density."""
+        points = self.library.export(self.draws(DRAWS * n_sites, rng), self.like)
+        return SampleSource(self.library, points, None, n_sites).seeds(n_sites, rng)
+
+    def finish(self, labels: Any) -> Any:
+        """Return nothing: a density has no labels."""
+        return None

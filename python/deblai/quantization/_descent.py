@@ -1,0 +1,72 @@
+"""Lloyd's iteration, whatever finds the cells: move the sites to the centroids until the energy stays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+
+class Step(NamedTuple):
+    """The cells of some sites: mass and centroid of each (NumPy, float64, of a probability), mean squared distance."""
+
+    mass: Array
+    centroid: Array  # of an empty cell: anything finite
+    energy: float
+    labels: Any  # of samples, in the caller's library; valid until the next step but one
+
+
+class Source(Protocol):
+    """What Lloyd's iteration wants of samples and of measures."""
+
+    def step(self, sites: Array) -> Step:
+        """Find the cells of the sites."""
+
+    def move(self, sites: Array, now: Step) -> tuple[Array, bool]:
+        """Return the next sites, and whether one of an empty cell was sent elsewhere."""
+
+
+class Progress:
+    """Sites and cells so far; each step has less energy than the one before."""
+
+    def __init__(self, tol: float, max_iter: int) -> None:
+        self.tol, self.max_iter = tol, max_iter
+        self.sites: Any = None
+        self.best: Any = None
+        self.history: list[float] = []
+        self.converged = self.stopped = False
+
+    @property
+    def n_iter(self) -> int:
+        """How often the sites moved."""
+        return max(0, len(self.history) - 1)
+
+    @property
+    def last_decrease(self) -> float:
+        """Of the energy in the last step, relative to it."""
+        before, now = self.history[-2:]
+        return (before - now) / now
+
+    def run(self, source: Source, sites: Array, callback: Callable[[int, Array, float], bool | None]) -> None:
+        """Iterate until the energy stays, `max_iter` moves are made or the callback returns True."""
+        while True:
+            now = source.step(sites)
+            if self.history and not now.energy < self.history[-1]:
+                self.converged = True  # the sites before were as good as these numbers can say
+                return
+            self.sites, self.best = sites, now
+            self.history.append(now.energy)
+            if callback(self.n_iter, sites, now.energy):
+                self.stopped = True
+                return
+            moved, relocated = source.move(sites, now)
+            settled = len(self.history) > 1 and self.history[-2] - now.energy <= self.tol * now.energy
+            if np.array_equal(moved, sites) or (settled and not relocated):
+                self.converged = True
+                return
+            if self.n_iter == self.max_iter:
+                return
+            sites = moved

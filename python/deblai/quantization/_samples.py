@@ -1,0 +1,152 @@
+"""Samples as a source of Lloyd's iteration: one call of the kernel a step, seeds by k-means++."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import _backend, _core, _dlpack, errors
+from .._array import Library
+from ._descent import Array, Step
+
+OPERATION = "quantization.lloyd"
+
+
+class SampleSource:
+    """Checked samples (n, d) and weights (n,) of one library, dtype and device."""
+
+    def __init__(self, library: Library, x: Any, weights: Any, n_sites: int) -> None:
+        self.library, self.x, self.weights = library, x, weights
+        self.device = library.device(x)
+        self.plan = _backend.plan(OPERATION, self.device)
+        self.dtype = np.dtype(library.dtype(x))
+        self.views = (self._view("x", x), None if weights is None else self._view("weights", weights))
+        if self.plan.backend == "reference":
+            self._require_entries()
+        elif self.plan.backend == "cpu":  # a device says itself what does not fit
+            sites = _dlpack.view(np.zeros((n_sites, x.shape[1]), self.dtype))
+            _backend.require_memory(OPERATION, _core.lloyd_workspace(*self.views, sites, self.plan.threads))
+        self._labels = [self._fresh(np.int32), self._fresh(np.int32)]
+
+    def step(self, sites: Array) -> Step:
+        """Find the nearest site of every sample."""
+        self._labels.reverse()  # those of the step before stay as they are
+        mass, sums, energy = self._assign(sites, self._labels[0], None)
+        total = mass.sum()
+        filled = mass[:, None] > 0
+        centroid = np.where(filled, sums / np.where(filled, mass[:, None], 1.0), sites)
+        return Step(mass / total, centroid, float(energy / total), self._labels[0])
+
+    def move(self, sites: Array, now: Step) -> tuple[Array, bool]:
+        """Send sites to their centroids, and those of empty cells to the samples that cost most."""
+        empty = list(np.flatnonzero(now.mass == 0))
+        if not empty or now.energy == 0:
+            return now.centroid.astype(self.dtype), False
+        costs = self._fresh(self.dtype)
+        mass, sums, _ = self._assign(sites, None, costs)
+        cost, labels, weights = self.host(costs).astype(np.float64), self.host(now.labels), self.host(self.weights)
+        if weights is not None:
+            cost *= weights
+        dearest = np.argpartition(-cost, len(empty) - 1)[: len(empty)]
+        relocated = False
+        for i in dearest[np.lexsort((dearest, -cost[dearest]))]:
+            j, w = labels[i], 1.0 if weights is None else float(weights[i])
+            if not cost[i] > 0 or not mass[j] - w > 1e-9 * mass[j]:  # alone in its cell: nothing to gain
+                continue
+            point = self.host(self.x[int(i)]).astype(np.float64)
+            mass[j] -= w
+            sums[j] -= w * point
+            now.centroid[j] = sums[j] / mass[j]
+            now.centroid[empty.pop(0)] = point
+            relocated = True
+        return now.centroid.astype(self.dtype), relocated
+
+    def seeds(self, n_sites: int, rng: np.random.Generator) -> Array:
+        """Choose samples by k-means++; the uniforms are drawn here, so that every backend chooses the same."""
+        uniforms = rng.random(n_sites)
+        if self.plan.backend == "reference":
+            from ..reference import lloyd
+
+            return self._at(lloyd.seed(self.host(self.x), self.host(self.weights), uniforms))
+        chosen = np.empty(n_sites, np.int32)
+        arrays = (*self.views, _dlpack.view(uniforms), _dlpack.view(chosen, True))
+        if self.plan.backend == "cuda":
+            _backend.cuda_module().lloyd_seed(*arrays, *self._queue())
+        else:
+            _core.lloyd_seed(*arrays, self.plan.threads, self.plan.simd)
+        return self._at(chosen)
+
+    def draws(self, n_sites: int, rng: np.random.Generator) -> Array:
+        """Choose distinct samples at random, by weight."""
+        weights = self.host(self.weights)
+        if weights is None:
+            return self._at(rng.choice(self.x.shape[0], n_sites, replace=False))
+        self.seeds(1, np.random.default_rng(0))  # checks the entries
+        w = weights.astype(np.float64)
+        if (positive := np.count_nonzero(w)) < n_sites:
+            raise errors.InvalidValue(
+                f"[{OPERATION}] n_sites: expected at most the {positive} samples of positive weight, got {n_sites}"
+            )
+        return self._at(rng.choice(len(w), n_sites, replace=False, p=w / w.sum()))
+
+    def finish(self, labels: Any) -> Any:
+        """Return labels in the caller's library."""
+        return self.library.device_array(labels, self.x) if isinstance(labels, np.ndarray) else labels
+
+    def host(self, array: Any) -> Any:
+        """Return a NumPy array with the same values, None for None."""
+        return array if array is None or isinstance(array, np.ndarray) else self.library.numpy(array)
+
+    def _assign(self, sites: Array, labels: Any, cost: Any) -> tuple[Array, Array, float]:
+        if self.plan.backend == "reference":
+            from ..reference import lloyd
+
+            mass, sums, energy, *found = lloyd.assign(self.host(self.x), self.host(self.weights), sites)
+            for to, values in zip((labels, cost), found, strict=True):
+                if to is not None:
+                    to[:] = values
+            return mass, sums, energy
+        mass, sums = np.empty(len(sites)), np.empty(sites.shape)
+        x, weights = self.views
+        totals = _dlpack.view(mass, True), _dlpack.view(sums, True)
+        each = self._target(labels), self._target(cost)
+        if self.plan.backend == "cuda":
+            there = self.library.view(self.library.export(sites, self.x))
+            energy = _backend.cuda_module().lloyd(x, weights, there, *totals, *each, *self._queue())
+        else:
+            energy = _core.lloyd(x, weights, _dlpack.view(sites), *totals, *each, self.plan.threads, self.plan.simd)
+        return mass, sums, energy
+
+    def _queue(self) -> tuple[int, int]:
+        return self.library.stream(self.x), int(self.device.partition(":")[2] or 0)
+
+    def _view(self, name: str, array: Any) -> Any:
+        try:
+            return self.library.view(array)
+        except (RuntimeError, BufferError) as error:
+            raise errors.InvalidType(
+                f"[{OPERATION}] {name}: expected a {self.library.name} array that DLPack can read (strides are whole "
+                "multiples of the item size), got one that it cannot; make a copy"
+            ) from error
+
+    def _fresh(self, dtype: Any) -> Any:
+        """Return one number a sample for kernels to write: a NumPy array on the CPU, whatever the library."""
+        array = np.zeros(self.x.shape[0], dtype)
+        return array if self.device == "cpu" else self.library.device_array(array, self.x)
+
+    def _target(self, array: Any) -> Any:
+        return None if array is None else (_dlpack if isinstance(array, np.ndarray) else self.library).view(array, True)
+
+    def _at(self, indices: Array) -> Array:
+        where = self.library.device_array(indices.astype(np.int64), self.x)
+        return np.ascontiguousarray(self.host(self.x[where]))
+
+    def _require_entries(self) -> None:
+        if not np.isfinite(self.host(self.x)).all():
+            raise errors.InvalidValue(f"[{OPERATION}] x: expected finite values, got nan or inf")
+        w = self.host(self.weights)
+        if w is not None and not ((w >= 0).all() and 0 < w.sum(dtype=float) < np.inf):
+            raise errors.InvalidValue(
+                f"[{OPERATION}] weights: expected finite nonnegative weights of positive total mass"
+            )
