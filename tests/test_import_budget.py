@@ -94,7 +94,7 @@ def test_the_reference_is_plain_numpy():
 
 
 def test_optional_libraries_are_imported_only_by_their_adapters():
-    """torch only in torch/, matplotlib only in plot.py and inside functions, and so on."""
+    """torch only in torch/, matplotlib only inside functions, and so on."""
     for path in sorted(PACKAGE.rglob("*.py")):
         adapter = path.relative_to(PACKAGE).parts[0]
         tree = ast.parse(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Pictures of results. Every function draws on ``ax`` (a new one by default) and returns it; needs matplotlib."""
+"""Pictures of sliced distances and their flows."""
 
 from __future__ import annotations
 
@@ -7,24 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ._extras import require
-from .results import SlicedResult
+from ..results import SlicedResult
+from ._axes import BLUE, INK, RED, clean, new_axes, numpy
 
 __all__ = ["directions", "history", "image_flow", "running_estimate"]
-
-INK, BLUE, RED = "#22252b", "#2b6cb0", "#c05621"
-
-
-def _axes(ax: Any, operation: str, **figure: Any) -> Any:
-    if ax is not None:
-        return ax
-    pyplot = require("matplotlib.pyplot", operation, "plot")
-    return pyplot.subplots(layout="constrained", **figure)[1]
-
-
-def _clean(ax: Any) -> None:
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.tick_params(colors=INK, labelsize=9)
 
 
 def image_flow(
@@ -44,7 +30,7 @@ def image_flow(
         How many particles to show, the first ones.
     ax : matplotlib axes, optional
     """
-    ax = _axes(ax, "plot.image_flow", figsize=(0.62 * n_images + 1.0, 0.62 * len(frames)))
+    ax = new_axes(ax, "plot.image_flow", figsize=(0.62 * n_images + 1.0, 0.62 * len(frames)))
     height, width = shape
     gap = 1
     sheet = np.full((len(frames) * (height + gap) - gap, n_images * (width + gap) - gap), np.nan)
@@ -71,13 +57,13 @@ def history(values: Sequence[float], *, label: str | None = None, ax: Any = None
         Legend entry.
     ax : matplotlib axes, optional
     """
-    ax = _axes(ax, "plot.history", figsize=(5, 3.4))
+    ax = new_axes(ax, "plot.history", figsize=(5, 3.4))
     ax.loglog(np.arange(1, len(values) + 1), values, lw=1.4, label=label)
     ax.set_xlabel("step")
     ax.set_ylabel("$SW_2^2$ to the target")
     if label:
         ax.legend(frameon=False)
-    _clean(ax)
+    clean(ax)
     return ax
 
 
@@ -91,8 +77,8 @@ def running_estimate(result: SlicedResult, *, truth: float | None = None, ax: An
         A known value, drawn as a line.
     ax : matplotlib axes, optional
     """
-    ax = _axes(ax, "plot.running_estimate", figsize=(5, 3.4))
-    cost = _numpy(result.per_direction).astype(np.float64)
+    ax = new_axes(ax, "plot.running_estimate", figsize=(5, 3.4))
+    cost = numpy(result.per_direction).astype(np.float64)
     count = np.arange(1, len(cost) + 1)
     mean = np.cumsum(cost) / count
     spread = np.cumsum(cost**2) / count - mean**2
@@ -109,7 +95,7 @@ def running_estimate(result: SlicedResult, *, truth: float | None = None, ax: An
     ax.set_xlabel("directions")
     ax.set_ylabel(f"$SW_{{{result.p:g}}}^{{{result.p:g}}}$")
     ax.legend(frameon=False, fontsize=9)
-    _clean(ax)
+    clean(ax)
     return ax
 
 
@@ -121,8 +107,8 @@ def directions(result: SlicedResult, *, ax: Any = None) -> Any:
     result : SlicedResult
     ax : matplotlib axes, optional
     """
-    ax = _axes(ax, "plot.directions", figsize=(5, 3.4))
-    distances = _numpy(result.per_direction).astype(np.float64) ** (1 / result.p)
+    ax = new_axes(ax, "plot.directions", figsize=(5, 3.4))
+    distances = numpy(result.per_direction).astype(np.float64) ** (1 / result.p)
     ax.hist(distances, bins="auto", color=BLUE, alpha=0.35)
     value, stderr = float(result.value), float(result.stderr)
     ax.axvline(value, color=RED, lw=1.4)
@@ -131,11 +117,5 @@ def directions(result: SlicedResult, *, ax: Any = None) -> Any:
         ax.axvspan(value - 2 * stderr, value + 2 * stderr, color=RED, alpha=0.15, lw=0)
     ax.set_xlabel(f"$W_{{{result.p:g}}}$ along one direction")
     ax.set_ylabel("directions")
-    _clean(ax)
+    clean(ax)
     return ax
-
-
-def _numpy(x: Any) -> np.ndarray[Any, Any]:
-    from ._array import NUMPY, library_of
-
-    return (library_of(x) or NUMPY).numpy(x)

@@ -1,0 +1,9 @@
+"""Pictures of results. Every function draws on ``ax`` (a new one by default) and returns it; needs matplotlib."""
+
+from __future__ import annotations
+
+from .multimarginal import pair_density
+from .quantization import cells, sites, stipple
+from .sliced import directions, history, image_flow, running_estimate
+
+__all__ = ["cells", "directions", "history", "image_flow", "pair_density", "running_estimate", "sites", "stipple"]
