@@ -10,9 +10,9 @@ import argparse
 import sys
 
 from .. import errors
-from . import info, quickstart, sliced
+from . import info, multimarginal, quantize, quickstart, sliced
 
-COMMANDS = (quickstart, sliced, info)
+COMMANDS = (quickstart, quantize, multimarginal, sliced, info)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -6,8 +6,6 @@ Example: python -m deblai sliced A.npy B.npy -p 2 --n-projections 1000 --seed 0 
 from __future__ import annotations
 
 import argparse
-import json
-import math
 import time
 from typing import Any
 
@@ -15,6 +13,7 @@ from .. import plot
 from .._extras import require
 from ..sliced import wasserstein
 from .files import HELP, load, save_figure
+from .say import print_json
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,9 +38,7 @@ def run(options: argparse.Namespace) -> int:
     started = time.perf_counter()
     result = wasserstein(x, y, a, b, p=options.p, n_projections=options.n_projections, rng=options.seed)
     seconds = time.perf_counter() - started
-    report: dict[str, Any] = {
-        name: _number(getattr(result, name)) for name in ("value", "value_p", "stderr", "stderr_p", "p")
-    }
+    report: dict[str, Any] = {name: getattr(result, name) for name in ("value", "value_p", "stderr", "stderr_p", "p")}
     report |= {
         "n_projections": result.n_projections,
         "n": len(x) if x is not None else 0,
@@ -59,11 +56,5 @@ def run(options: argparse.Namespace) -> int:
         plot.running_estimate(result, ax=right)
         save_figure(figure, options.plot)
         report["plot"] = options.plot
-    print(json.dumps(report, indent=2))
+    print_json(report)
     return 0
-
-
-def _number(value: Any) -> float | None:
-    """JSON has no NaN: null stands for an unknown standard error."""
-    number = float(value)
-    return number if math.isfinite(number) else None

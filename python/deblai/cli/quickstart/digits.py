@@ -1,68 +1,36 @@
-"""Move handwritten digits by sliced transport: pictures, and a table of errors against known truths.
-
-Needs the extra 'demo' (scikit-learn, matplotlib, tqdm). Writes pictures and quickstart.json to --out.
-"""
+"""Digits: noise becomes digits and ones become eights by sliced transport."""
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 import time
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import _backend, _validate, plot
-from .._extras import require
-from ..results import FlowResult, SlicedResult
-from ..sliced import gradient_flow, wasserstein
-from ..sliced._flow import FlowState
-from .files import save_figure
-
-Array = np.ndarray[Any, Any]
-
-
-class Row(NamedTuple):
-    """One line of the table; `bound` is what the error must stay under."""
-
-    what: str
-    size: str
-    seconds: float
-    value: float
-    truth: float
-    error: float
-    bound: float
+from ... import plot
+from ..._extras import require
+from ...results import FlowResult, SlicedResult
+from ...sliced import gradient_flow, wasserstein
+from ...sliced._flow import FlowState
+from ..files import save_figure
+from ..say import progress
+from .report import Array, Row, Story, timed
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    parser.add_argument("--out", default="deblai-quickstart", metavar="DIR", help="where the pictures go")
-    parser.add_argument("--seed", type=int, default=0, help="seed of noise and directions (default 0)")
-    parser.add_argument("--steps", type=int, default=1500, help="steps of the flow from noise (default 1500)")
-
-
-def run(options: argparse.Namespace) -> int:
-    """Run it all; exit code 1 when an error exceeds its bound."""
+def tell(story: Story) -> list[Row]:
+    """Return rows of the table; save pictures."""
     datasets = require("sklearn.datasets", "quickstart", "demo")
     figures = require("matplotlib.figure", "quickstart", "demo")
-    require("tqdm", "quickstart", "demo")
-    _validate.positive_integer("quickstart", "steps", options.steps)
-    out = Path(options.out)
-    out.mkdir(parents=True, exist_ok=True)
+    out, rng = story.out, np.random.default_rng(story.seed)
     digits = datasets.load_digits()
     images: Array = digits.data / 16.0
-    rng = np.random.default_rng(options.seed)
 
     rows, estimate = _distances(images, rng)
 
     noise = 0.5 + 0.3 * rng.standard_normal(images.shape)
     ones, eights = images[digits.target == 1], images[digits.target == 8]
     stories = [
-        ("digits_from_noise", "noise → digits", noise, images, 1.0, options.steps),
-        ("one_to_eight", "1 → 8", ones, eights, 0.1, options.steps),
+        ("digits_from_noise", "noise → digits", noise, images, 1.0, story.steps),
+        ("one_to_eight", "1 → 8", ones, eights, 0.1, story.steps),
     ]
     histories: list[tuple[str, list[float]]] = []
     for name, label, start, target, step_size, n_steps in stories:
@@ -81,15 +49,7 @@ def run(options: argparse.Namespace) -> int:
         plot.history(values, label=label, ax=right)
     right.set_title("descent of the flows", fontsize=10, loc="left")
     save_figure(figure, out / "error_bars.png")
-
-    _report(rows, out)
-    return 0 if all(row.error <= row.bound for row in rows) else 1
-
-
-def _timed(f: Callable[[], SlicedResult]) -> tuple[SlicedResult, float]:
-    started = time.perf_counter()
-    result = f()
-    return result, time.perf_counter() - started
+    return rows
 
 
 def _distances(images: Array, rng: np.random.Generator) -> tuple[list[Row], tuple[SlicedResult, float]]:
@@ -97,7 +57,7 @@ def _distances(images: Array, rng: np.random.Generator) -> tuple[list[Row], tupl
     n, d = images.shape
     shift = 0.25 * rng.standard_normal(d)
     truth = float(shift @ shift) / d
-    shifted, seconds = _timed(lambda: wasserstein(images, images + shift, n_projections=1000, rng=rng))
+    shifted, seconds = timed(lambda: wasserstein(images, images + shift, n_projections=1000, rng=rng))
     size = f"{n} × {d}, 1000 directions"
     rows = [
         Row(
@@ -112,7 +72,7 @@ def _distances(images: Array, rng: np.random.Generator) -> tuple[list[Row], tupl
     ]
     theta = shifted.directions
     affine = 1.5 * images + shift
-    scaled, seconds = _timed(lambda: wasserstein(images, affine, directions=theta))
+    scaled, seconds = timed(lambda: wasserstein(images, affine, directions=theta))
     truth_scaled = float(np.mean(((affine - images) @ theta.T) ** 2))
     rows.append(
         Row(
@@ -132,7 +92,7 @@ def _distances(images: Array, rng: np.random.Generator) -> tuple[list[Row], tupl
     # W_2^2 = (s - 1)^2 in a direction of variance s^2 moves by 2 (s - 1) sqrt((s^2 + 1) / (2 n)), at most at s = 2.
     angle = np.pi * np.arange(count) / count
     circle = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
-    gauss, seconds = _timed(lambda: wasserstein(x, y, directions=circle))
+    gauss, seconds = timed(lambda: wasserstein(x, y, directions=circle))
     exact = 0.41607114961991993
     rows.append(
         Row(
@@ -152,14 +112,13 @@ def _flow(
     label: str, start: Array, target: Array, step_size: float, n_steps: int, rng: np.random.Generator
 ) -> tuple[list[Array], list[int], FlowResult, float]:
     """Run one flow with a progress bar and keep a few moments of it."""
-    tqdm = require("tqdm", "quickstart", "demo").tqdm
     keep = sorted({0, *(int(k) for k in np.geomspace(1, n_steps, 7)[:-1])} - {n_steps})
     frames: list[Array] = []
     started = time.perf_counter()
-    with tqdm(total=n_steps, desc=label, unit="step", file=sys.stderr, leave=False) as bar:
+    with progress(n_steps, "step", label, always=True) as show:
 
         def watch(state: FlowState) -> None:
-            bar.update()
+            show(state.step, "")
             if state.step in keep:
                 frames.append(np.asarray(state.x))
 
@@ -178,20 +137,3 @@ def _moved(
     left = float(after.value_p) / float(before.value_p)
     what = f"{label}: share of SW₂² left after {result.n_iter} steps"
     return Row(what, f"{n} × {d} → {len(target)}", seconds, left, 0.0, left, 0.02)
-
-
-def _report(rows: list[Row], out: Path) -> None:
-    """Print the table for people and write it as JSON."""
-    print(f"backend {_backend.plan('quickstart', 'cpu').label}, {_backend.plan('quickstart', 'cpu').threads} threads\n")
-    width = max(len(row.what) for row in rows)
-    wide = max(len(row.size) for row in rows)
-    columns = f"{'seconds':>8}  {'value':>12}  {'truth':>12}  {'error':>8}  {'bound':>8}"
-    print(f"{'what':{width}}  {'size':{wide}}  {columns}")
-    for row in rows:
-        print(
-            f"{row.what:{width}}  {row.size:{wide}}  {row.seconds:8.3f}  {row.value:12.8f}  {row.truth:12.8f}  "
-            f"{row.error:8.1e}  {row.bound:8.1e}{'' if row.error <= row.bound else '  EXCEEDED'}"
-        )
-    (out / "quickstart.json").write_text(json.dumps([row._asdict() for row in rows], indent=2) + "\n", "utf-8")
-    names = ", ".join(sorted(path.name for path in out.glob("*.png")))
-    print(f"\npictures in {out}/: {names}")

@@ -1,0 +1,159 @@
+"""Entropic transport of many marginals, as of electrons that repel each other; JSON, potentials, pictures.
+
+Examples: python -m deblai multimarginal points.npy -N 3 --weights density.npy --epsilon 0.01 --plot pairs.png
+          python -m deblai multimarginal x.npy y.npy z.npy --cost sqeuclidean --epsilon 0.1 --out result.npz
+          python -m deblai multimarginal --matrix cost.npy -N 4 --epsilon 0.1
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from .. import costs, errors, plot
+from .._extras import require
+from ..multimarginal import sinkhorn
+from ..multimarginal._sinkhorn import SinkhornState
+from ..results import MultimarginalResult
+from .files import HELP, load, require_ending, save_figure
+from .say import print_json, progress, remark, unwarned
+
+Array = np.ndarray[Any, Any]
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("points", nargs="*", metavar="FILE", help=f"points (n, d), one file or one a marginal: {HELP}")
+    parser.add_argument("-N", "--n-marginals", type=int, metavar="N", help="number of equal marginals, with one FILE")
+    parser.add_argument(
+        "--weights", action="append", metavar="FILE", help="weights (n,); once, or once a marginal in their order"
+    )
+    parser.add_argument(
+        "--cost",
+        default="coulomb",
+        metavar="COST",
+        help="coulomb (default), log, sqeuclidean, repulsive-harmonic or riesz:S, of all pairs",
+    )
+    parser.add_argument("--matrix", metavar="FILE", help="a cost matrix (n, n) of all pairs, instead of points")
+    parser.add_argument("--epsilon", type=float, required=True, help="entropic weight, in units of the cost")
+    parser.add_argument("--tol", type=float, help="marginal error at which to stop (1e-6 in float64, 1e-4 in float32)")
+    parser.add_argument("--max-iter", type=int, default=10_000, metavar="K", help="most sweeps (default 10000)")
+    parser.add_argument("--out", metavar="FILE.npz", help="write potentials, pair densities, history")
+    parser.add_argument("--plot", metavar="FILE", help="draw the density of the first pair (.png, .pdf, .svg)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Read, compute, write, print, draw."""
+    if options.plot:
+        require("matplotlib.figure", "multimarginal", "plot")
+    require_ending("multimarginal", options.out, (".npz",))
+    points, weights, count = _marginals(options)
+    cost: Any = load("multimarginal", options.matrix) if options.matrix else _cost(options.cost)
+    started = time.perf_counter()
+    with progress(None, "sweep") as show, unwarned():
+
+        def watch(state: SinkhornState) -> None:
+            show(state.step, f"marginal error {state.marginal_error:.1e}, value {state.value:.8g}")
+
+        try:
+            result = sinkhorn(
+                points,
+                weights,
+                n_marginals=count,
+                cost=cost,
+                epsilon=options.epsilon,
+                tol=options.tol,
+                max_iter=options.max_iter,
+                callback=watch,
+            )
+        except errors.Interrupted as stop:
+            if options.out and stop.result is not None:
+                _write(stop.result, options.out)
+                remark("multimarginal", f"{options.out} has the potentials after {stop.result.n_iter} sweeps")
+            raise
+    seconds = time.perf_counter() - started
+    if not result.converged:
+        remark("multimarginal", f"not converged in {result.n_iter} sweeps (--max-iter, --tol, --epsilon)")
+    if options.out:
+        _write(result, options.out)
+    if options.plot:
+        _draw(options, points, result)
+    potentials = [result.potentials] if count else list(result.potentials)
+    names = ("value", "value_linear", "marginal_error", "converged", "n_iter", "epsilon", "n_marginals", "backend")
+    report = {name: getattr(result, name) for name in names}
+    report |= {
+        "n": [len(f) for f in potentials],
+        "cost": options.matrix or options.cost,
+        "dtype": str(potentials[0].dtype),
+        "seconds": round(seconds, 6),
+    }
+    print_json(report | {name: v for name in ("out", "plot") if (v := getattr(options, name))})
+    return 0
+
+
+def _marginals(options: argparse.Namespace) -> tuple[Any, Any, int | None]:
+    """Return points and weights as `sinkhorn` wants them, and the number of equal marginals or None."""
+    files, count = options.points, options.n_marginals
+    if options.matrix and files:
+        raise errors.InvalidValue(f"[multimarginal] --matrix: expected no points, got {', '.join(files)}")
+    if not options.matrix and not files:
+        raise errors.InvalidValue("[multimarginal] FILE: expected points, or a cost by --matrix")
+    points = [load("multimarginal", path) for path in files]
+    weights = [load("multimarginal", path).reshape(-1) for path in options.weights or ()]
+    if len(files) > 1:
+        if count not in (None, len(files)):
+            raise errors.InvalidValue(f"[multimarginal] -N: expected {len(files)} to match the files, got {count}")
+        return points, weights or None, None
+    if options.matrix and count is None and len(weights) > 1:
+        return None, weights, None
+    if count is None:
+        raise errors.InvalidValue("[multimarginal] -N: expected the number of equal marginals, or more than one FILE")
+    if len(weights) > 1:
+        raise errors.InvalidValue(
+            f"[multimarginal] --weights: expected one file for equal marginals, got {len(weights)}"
+        )
+    return points[0] if points else None, weights[0] if weights else None, count
+
+
+def _cost(name: str) -> Any:
+    """Return a name that `costs` knows, or the Riesz cost of "riesz:S"."""
+    kind, colon, s = name.partition(":")
+    if kind != "riesz" or not colon:
+        return name
+    try:
+        return costs.Riesz(float(s))
+    except ValueError as error:
+        raise errors.InvalidValue(f"[multimarginal] --cost: expected riesz:S with a positive S, got {name}") from error
+
+
+def _write(result: MultimarginalResult, path: str) -> None:
+    several = isinstance(result.potentials, list)
+    arrays = {f"potentials_{p}": f for p, f in enumerate(result.potentials)} if several else {}
+    pairs = combinations(range(result.n_marginals), 2) if several else [(0, 1)]
+    arrays |= {f"pair_{p}_{q}": result.pair_marginal(p, q) for p, q in pairs}
+    if not several:
+        arrays["potentials"] = result.potentials
+    numbers = {name: getattr(result, name) for name in ("value", "value_linear", "marginal_error", "epsilon")}
+    np.savez(path, history=result.history, **arrays, **numbers)
+
+
+def _draw(options: argparse.Namespace, points: Any, result: MultimarginalResult) -> None:
+    figure = require("matplotlib.figure", "multimarginal", "plot").Figure(figsize=(5.2, 4.8), layout="constrained")
+    repulsive = options.cost in ("coulomb", "log") or options.cost.startswith("riesz")
+    equal = options.n_marginals is not None and len(options.points) == 1
+    flat: Any = None if points is None else _line(points) if equal else [_line(x) for x in points]
+    ax = figure.subplots()
+    plot.pair_density(result, flat, maps=repulsive and equal and flat.ndim == 1, ax=ax)
+    if ax.get_legend_handles_labels()[1]:
+        ax.legend(frameon=False, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, 1.1))
+    save_figure(figure, options.plot)
+
+
+def _line(x: Array) -> Array:
+    """Return points of the line as a vector: .csv gives a column."""
+    return x[:, 0] if x.ndim == 2 and x.shape[1] == 1 else x

@@ -1,0 +1,144 @@
+"""Few points that stand for an image, a density or samples in a file (Lloyd's algorithm); JSON, sites, pictures.
+
+Examples: python -m deblai quantize photo.jpg -n 5000 --invert --out sites.npy --plot stipple.png
+          python -m deblai quantize samples.npy -n 64 --seed 0 --plot clusters.png
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import errors, plot
+from .._extras import require
+from ..measures import Grid
+from ..quantization import LloydState, laguerre, lloyd
+from ..results import QuantizationResult
+from .files import HELP, IMAGES, load, load_image, require_ending, save_figure
+from .say import print_json, progress, remark, unwarned
+
+OUTPUTS = (".npy", ".npz", ".csv")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("file", metavar="FILE", help=f"an image ({', '.join(IMAGES)}), or samples (n, d): {HELP}")
+    parser.add_argument("-n", "--sites", type=int, required=True, metavar="N", help="number of sites")
+    parser.add_argument(
+        "--density", action="store_true", help="FILE is a matrix of densities; axis 0 is x, axis 1 is y"
+    )
+    parser.add_argument("--invert", action="store_true", help="dark pixels are heavy, as ink is; bright ones otherwise")
+    parser.add_argument("--periodic", action="store_true", help="take the box of an image or density as a torus")
+    parser.add_argument("--weights", metavar="FILE", help="weights of samples (n,)")
+    parser.add_argument("--max-iter", type=int, default=300, metavar="K", help="most moves of the sites (default 300)")
+    parser.add_argument("--tol", type=float, default=1e-5, help="smallest relative decrease of the energy (1e-5)")
+    parser.add_argument("--seed", type=int, help="seed of the first sites")
+    parser.add_argument("--out", metavar="FILE", help="write sites (.npy, .csv), or all results (.npz)")
+    parser.add_argument(
+        "--plot", metavar="FILE", help="draw stipple and cells, or samples and sites (.png, .pdf, .svg)"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Read, compute, write, print, draw."""
+    if options.plot:
+        require("matplotlib.figure", "quantize", "plot")
+    require_ending("quantize", options.out, OUTPUTS)
+    source = _source(options)
+    weights = None if options.weights is None else load("quantize", options.weights).reshape(-1)
+    started = time.perf_counter()
+    with progress(options.max_iter, "step") as show, unwarned():
+
+        def watch(state: LloydState) -> None:
+            show(state.step, f"energy {state.energy:.6g}")
+
+        try:
+            result = lloyd(
+                source,
+                options.sites,
+                weights=weights,
+                periodic=options.periodic,
+                max_iter=options.max_iter,
+                tol=options.tol,
+                rng=options.seed,
+                callback=watch,
+            )
+        except errors.Interrupted as stop:
+            if options.out and stop.result is not None:
+                _write(stop.result, options.out)
+                remark("quantize", f"{options.out} has the best sites so far, energy {float(stop.result.energy):.6g}")
+            raise
+    seconds = time.perf_counter() - started
+    if not result.converged:
+        remark("quantize", f"not converged in {result.n_iter} steps (--max-iter, --tol)")
+    if options.out:
+        _write(result, options.out)
+    if options.plot:
+        _draw(options, source, result)
+    report: dict[str, Any] = {
+        "energy": result.energy,
+        "n_sites": len(result.sites),
+        "n_iter": result.n_iter,
+        "converged": result.converged,
+        "empty": int(result.empty.sum()),
+        "source": repr(source) if isinstance(source, Grid) else f"samples {source.shape}",
+        "dtype": str(result.sites.dtype),
+        "seed": options.seed,
+        "backend": result.backend,
+        "seconds": round(seconds, 6),
+    }
+    print_json(report | {name: v for name in ("out", "plot") if (v := getattr(options, name))})
+    return 0
+
+
+def _source(options: argparse.Namespace) -> Any:
+    """Return an image or a matrix as a Grid, samples as they are."""
+    if Path(options.file).suffix.lower() in IMAGES:
+        if options.density:
+            raise errors.InvalidValue(f"[quantize] --density: expected a matrix in {HELP}, got an image")
+        return Grid.from_image(load_image("quantize", options.file), invert=options.invert)
+    if options.invert:
+        raise errors.InvalidValue(f"[quantize] --invert: expected an image, got {options.file}")
+    values = load("quantize", options.file)
+    if not options.density:
+        return values
+    if values.ndim != 2 or 0 in values.shape:
+        raise errors.InvalidValue(
+            f"[quantize] {options.file}: expected a matrix of densities, got shape {values.shape}"
+        )
+    return Grid(values, (0.0, 0.0), tuple(side / max(values.shape) for side in values.shape))
+
+
+def _write(result: QuantizationResult, path: str) -> None:
+    ending = Path(path).suffix.lower()
+    if ending == ".npy":
+        np.save(path, result.sites)
+    elif ending == ".csv":
+        np.savetxt(path, result.sites.reshape(len(result.sites), -1), delimiter=",")
+    else:
+        labels = {} if result.labels is None else {"labels": result.labels}
+        arrays = {"sites": result.sites, "weights": result.weights, "history": np.array(result.history)}
+        np.savez(path, energy=result.energy, **arrays, **labels)
+
+
+def _draw(options: argparse.Namespace, source: Any, result: QuantizationResult) -> None:
+    figures = require("matplotlib.figure", "quantize", "plot")
+    if isinstance(source, Grid):
+        width, height = np.subtract(source.upper, source.lower)
+        figure = figures.Figure(figsize=(13, 0.3 + 6.4 * height / width), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        ink = float(source.values.mean() / source.values.max())
+        plot.stipple(result.sites, result.weights, ink=0.8 * ink, ax=left)
+        plot.cells(laguerre(result.sites, measure=source, periodic=options.periodic), ax=right)
+        for ax in (left, right):
+            ax.set_xlim(source.lower[0], source.upper[0])
+            ax.set_ylim(source.lower[1], source.upper[1])
+    else:
+        figure = figures.Figure(figsize=(7, 5), layout="constrained")
+        plot.sites(result.sites, source, result.weights, ax=figure.subplots())
+    save_figure(figure, options.plot)
