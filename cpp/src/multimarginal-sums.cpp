@@ -219,13 +219,13 @@ void Sums<T>::pack(const Roles& roles) {
 // sorted tuples, each weighed by its number of orders.
 template <class T>
 template <class Visit>
-void Sums<T>::tuples(const Roles& roles, index_t first, const Visit& visit) const {
+void Sums<T>::tuples(const Roles& roles, index_t first, int worker, const Visit& visit) const {
     const std::size_t depth = roles.fixed.size();
     Tuple tuple;
     if (depth == 0) return visit(tuple);
     tuple.at.assign(depth, problem_.symmetric ? first : 0);
     tuple.at[0] = first;
-    for (;;) {
+    while (!team_.stop().requested(worker)) {  // there may be billions of them, visited or not
         double log_weight = problem_.symmetric ? std::lgamma(static_cast<double>(depth) + 1) : 0.0;
         index_t run = 1;
         for (std::size_t l = 0; l < depth; ++l) {
@@ -306,7 +306,6 @@ void Sums<T>::sum(const Roles& roles, double drift, double* lse, T* plan) {
                    s.side,
                    plan != nullptr};
         const auto visit = [&](const Tuple& tuple) {
-            if (team_.stop().requested(worker)) return;
             beside(roles, tuple, s.t, s.z);
             for (index_t i = 0; i < rows; ++i) {
                 s.shift[i] = shift(roles, tuple, begin + i);
@@ -327,7 +326,8 @@ void Sums<T>::sum(const Roles& roles, double drift, double* lse, T* plan) {
             }
         };
         if (plan) std::fill(plan + begin * Q.ld, plan + (begin + rows) * Q.ld, T(0));
-        for (index_t f = chunk * firsts / chunks; f < (chunk + 1) * firsts / chunks; ++f) tuples(roles, f, visit);
+        for (index_t f = chunk * firsts / chunks; f < (chunk + 1) * firsts / chunks; ++f)
+            tuples(roles, f, worker, visit);
     };
     team_.run(chunks * blocks, block, 0.03 * static_cast<double>(P.size) * terms);
     if (team_.stopped()) return;
@@ -363,7 +363,6 @@ void Sums<T>::exact(const Roles& roles, index_t i, int worker, double* lse, T* p
         Q.size, R.ld,   stretches(R.ld), s.row, s.a_tops, s.z, stored(roles.q, roles.r), tops_[index(roles.q, roles.r)],
         cut,    &total, nullptr,         0};
     const auto visit = [&](const Tuple& tuple) {
-        if (team_.stop().requested(worker)) return;
         beside(roles, tuple, s.t, s.z);
         const double shifted = shift(roles, tuple, i);
         for (index_t k = 0; k < R.ld; ++k) s.row[k] = s.t[k] + share_[k] + pr[k];
@@ -372,13 +371,13 @@ void Sums<T>::exact(const Roles& roles, index_t i, int worker, double* lse, T* p
         kernels_.tops(s.row, R.ld, s.a_tops);
         kernels_.row(row);
     };
-    for (index_t f = 0; f < firsts; ++f) tuples(roles, f, visit);
+    for (index_t f = 0; f < firsts; ++f) tuples(roles, f, worker, visit);
     *lse = total.top + std::log(total.sum);
     if (!plan) return;
     row.plan = plan;
     row.scale = std::exp(total.top + P.g[i]);
     std::fill(plan, plan + Q.ld, T(0));
-    for (index_t f = 0; f < firsts; ++f) tuples(roles, f, visit);
+    for (index_t f = 0; f < firsts; ++f) tuples(roles, f, worker, visit);
 }
 
 // Whole rows of the plan of two marginals; one row is stored a worker.

@@ -96,7 +96,7 @@ private:
     double terms(const Roles& roles) const;
     void pack(const Roles& roles);
     template <class Visit>
-    void tuples(const Roles& roles, index_t first, const Visit& visit) const;
+    void tuples(const Roles& roles, index_t first, int worker, const Visit& visit) const;
     void beside(const Roles& roles, const Tuple& tuple, T* t, T* z) const;
     double shift(const Roles& roles, const Tuple& tuple, index_t i) const;
     void sum(const Roles& roles, double drift, double* lse, T* plan);

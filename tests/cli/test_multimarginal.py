@@ -1,0 +1,172 @@
+"""python -m deblai multimarginal: equal and different marginals, costs, files written, pictures, bad input, Ctrl-C."""
+
+import json
+
+import deblai
+import numpy as np
+import pytest
+from deblai.cli import main
+
+pytest.importorskip("matplotlib", reason="the extra 'demo' is not installed")
+
+
+@pytest.fixture
+def files(tmp_path, rng, monkeypatch):
+    """Points of the line, the plane and space, weights, a cost matrix."""
+    monkeypatch.chdir(tmp_path)
+    x = (np.arange(30) + 0.5) / 30
+    np.save("x.npy", x)
+    np.savetxt("x.csv", x, delimiter=",")
+    np.save("w.npy", 1 + np.sin(x))
+    np.savez("clouds.npz", a=rng.random((8, 2)), b=rng.random((9, 2)), c=rng.random((10, 2)))
+    np.savez("weights.npz", a=rng.random(8), b=rng.random(9), c=rng.random(10))
+    np.save("space.npy", rng.random((12, 3)))
+    np.save("matrix.npy", np.abs(x[:, None] - x))
+    return x
+
+
+def test_three_electrons_as_by_the_function(files, said, is_png, tmp_path):
+    options = ["-N", 3, "--epsilon", 0.05, "--weights", "w.npy"]
+    report = said("multimarginal", "x.npy", *options, "--out", "r.npz", "--plot", "p.png")
+    r = deblai.multimarginal.sinkhorn(files, np.load("w.npy"), n_marginals=3, epsilon=0.05)
+    names = ("value", "value_linear", "marginal_error", "n_iter", "epsilon", "n_marginals", "backend", "converged")
+    assert [report[name] for name in names] == [getattr(r, name) for name in names]
+    assert (report["n"], report["cost"], report["dtype"]) == ([30], "coulomb", "float64")
+    with np.load("r.npz") as written:
+        np.testing.assert_array_equal(written["potentials"], r.potentials)
+        np.testing.assert_array_equal(written["pair_0_1"], r.pair_marginal())
+        np.testing.assert_array_equal(written["history"], r.history)
+        assert written["value"] == r.value
+    assert is_png(tmp_path / "p.png")
+    column = said("multimarginal", "x.csv", *options, "--plot", "p.png")
+    assert column["value"] == pytest.approx(report["value"], rel=1e-12)
+
+
+def test_different_marginals(files, said, is_png, tmp_path):
+    names = [f"clouds.npz:{k}" for k in "abc"]
+    weights = [v for k in "abc" for v in ("--weights", f"weights.npz:{k}")]
+    options = ["--cost", "sqeuclidean", "--epsilon", 0.1, "--tol", 1e-8]
+    report = said("multimarginal", *names, *weights, *options, "--out", "r.npz", "--plot", "p.png")
+    with np.load("clouds.npz") as points, np.load("weights.npz") as masses:
+        r = deblai.multimarginal.sinkhorn(
+            *([stored[k] for k in "abc"] for stored in (points, masses)), cost="sqeuclidean", epsilon=0.1, tol=1e-8
+        )
+    assert report["value"] == r.value
+    assert report["n"] == [8, 9, 10]
+    with np.load("r.npz") as written:
+        assert {"pair_0_1", "pair_0_2", "pair_1_2", "potentials_0", "potentials_2"} < set(written)
+        np.testing.assert_array_equal(written["pair_0_2"], r.pair_marginal(0, 2))
+    assert is_png(tmp_path / "p.png")
+
+
+@pytest.mark.parametrize(
+    ("name", "cost"),
+    [
+        ("log", "log"),
+        ("repulsive-harmonic", "repulsive-harmonic"),
+        ("riesz:0.5", deblai.costs.Riesz(0.5)),
+    ],
+)
+def test_costs(name, cost, files, said):
+    report = said("multimarginal", "x.npy", "-N", 2, "--cost", name, "--epsilon", 0.1)
+    assert report["value"] == deblai.multimarginal.sinkhorn(files, n_marginals=2, cost=cost, epsilon=0.1).value
+
+
+def test_a_cost_matrix(files, said, is_png, tmp_path):
+    options = ["--matrix", "matrix.npy", "-N", 3, "--weights", "w.npy", "--epsilon", 0.1]
+    report = said("multimarginal", *options, "--plot", "p.png")
+    r = deblai.multimarginal.sinkhorn(weights=np.load("w.npy"), cost=np.load("matrix.npy"), n_marginals=3, epsilon=0.1)
+    assert (report["value"], report["cost"]) == (r.value, "matrix.npy")
+    assert is_png(tmp_path / "p.png")
+    other = ["--weights", "w.npy", "--weights", "x.npy"]
+    report = said("multimarginal", "--matrix", "matrix.npy", *other, "--epsilon", 0.1)
+    assert report["n"] == [30, 30]
+
+
+def test_points_of_space_are_drawn_by_number(files, said, is_png, tmp_path):
+    said("multimarginal", "space.npy", "-N", 2, "--epsilon", 0.5, "--plot", "p.png")
+    assert is_png(tmp_path / "p.png")
+
+
+def test_not_converged_is_said(files, capsys):
+    assert main(["multimarginal", "x.npy", "-N", "3", "--epsilon", "0.01", "--max-iter", "3"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["converged"] is False
+    assert err.count("\n") == 1
+    assert "not converged in 3 sweeps" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["none.npy", "-N", "3"], "none.npy: no such file"),
+        (["x.npy"], "-N: expected the number of equal marginals, or more than one FILE"),
+        ([], "FILE: expected points, or a cost by --matrix"),
+        (["x.npy", "-N", "3", "--matrix", "matrix.npy"], "--matrix: expected no points, got x.npy"),
+        (["x.npy", "x.npy", "-N", "3"], "-N: expected 2 to match the files, got 3"),
+        (["x.npy", "-N", "1"], "n_marginals: expected at least 2, got 1"),
+        (["x.npy", "-N", "2", "--epsilon", "-1"], "epsilon: expected a positive number"),
+        (["x.npy", "-N", "2", "--cost", "gravity"], "cost: expected one of 'coulomb'"),
+        (["x.npy", "-N", "2", "--cost", "riesz:fast"], "--cost: expected riesz:S with a positive S, got riesz:fast"),
+        (["x.npy", "-N", "2", "--cost", "riesz:-1"], "--cost: expected riesz:S with a positive S, got riesz:-1"),
+        (["x.npy", "-N", "2", "--weights", "space.npy"], "weights: expected 30 values to match points"),
+        (
+            ["x.npy", "-N", "2", "--weights", "w.npy", "--weights", "w.npy"],
+            "--weights: expected one file for equal marginals, got 2",
+        ),
+        (["x.npy", "x.npy", "--weights", "w.npy"], "weights: expected a list of 2, one a marginal, got 1"),
+        (["x.npy", "-N", "2", "--out", "r.npy"], "r.npy: expected an ending among .npz"),
+        (["x.npy", "-N", "2", "--plot", "r.nope"], "r.nope"),
+        (["--matrix", "space.npy", "-N", "2"], "cost: expected shape (12, 12), got (12, 3)"),
+    ],
+)
+def test_bad_input(arguments, message, files, refused):
+    assert message in refused("multimarginal", "--epsilon", 0.1, *arguments)
+
+
+def test_an_interrupt_keeps_the_potentials(files, capsys, monkeypatch):
+    """Exit code 130; what had been found is in --out."""
+    from deblai.cli import multimarginal
+
+    def stopped_at_once(*arguments, callback, **options):
+        def watch(state):
+            raise KeyboardInterrupt
+
+        return deblai.multimarginal.sinkhorn(*arguments, callback=watch, **options)
+
+    monkeypatch.setattr(multimarginal, "sinkhorn", stopped_at_once)
+    np.save("fine.npy", (np.arange(200) + 0.5) / 200)
+    arguments = ["fine.npy", "-N", "3", "--epsilon", "0.002", "--tol", "1e-12", "--out", "best.npz"]
+    assert main(["multimarginal", *arguments]) == 130
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "best.npz has the potentials after" in err
+    with np.load("best.npz") as written:
+        assert written["potentials"].shape == (200,)
+        assert np.isfinite(written["potentials"]).all()
+
+
+HOPELESS = """
+import os, signal, sys, threading, time
+from deblai.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job inherits that SIGINT is ignored
+sent = []
+threading.Timer(0.5, lambda: (sent.append(time.perf_counter()), os.kill(os.getpid(), signal.SIGINT))).start()
+code = main(["multimarginal", "x.npy", "-N", "20", "--epsilon", "0.1", "--out", "best.npz"])
+print(code, time.perf_counter() - sent[0])
+"""
+
+
+def test_ctrl_c_ends_a_hopeless_run(files, python, tmp_path):
+    """Twenty electrons, 30^19 terms for each point: the first sweep never ends, and yet the answer is quick."""
+    for _ in range(3):  # the machine may be busy
+        done = python(HOPELESS)
+        code, latency = done.stdout.split()
+        assert code == "130"
+        if float(latency) < 1:
+            break
+    assert float(latency) < 1
+    assert "best.npz has the potentials after 0 sweeps" in done.stderr
+    with np.load("best.npz") as written:
+        assert written["potentials"].shape == (30,)
+        assert np.isnan(written["value"])
