@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
             )
         except errors.Interrupted as stop:
             if options.out and stop.result is not None:
-                _write(stop.result, options.out)
+                _write(stop.result, options.out, pairs=False)
                 remark("multimarginal", f"{options.out} has the potentials after {stop.result.n_iter} sweeps")
             raise
     seconds = time.perf_counter() - started
@@ -131,11 +131,11 @@ def _cost(name: str) -> Any:
         raise errors.InvalidValue(f"[multimarginal] --cost: expected riesz:S with a positive S, got {name}") from error
 
 
-def _write(result: MultimarginalResult, path: str) -> None:
+def _write(result: MultimarginalResult, path: str, pairs: bool = True) -> None:
     several = isinstance(result.potentials, list)
     arrays = {f"potentials_{p}": f for p, f in enumerate(result.potentials)} if several else {}
-    pairs = combinations(range(result.n_marginals), 2) if several else [(0, 1)]
-    arrays |= {f"pair_{p}_{q}": result.pair_marginal(p, q) for p, q in pairs}
+    chosen = [] if not pairs else combinations(range(result.n_marginals), 2) if several else [(0, 1)]
+    arrays |= {f"pair_{p}_{q}": result.pair_marginal(p, q) for p, q in chosen}
     if not several:
         arrays["potentials"] = result.potentials
     numbers = {name: getattr(result, name) for name in ("value", "value_linear", "marginal_error", "epsilon")}
