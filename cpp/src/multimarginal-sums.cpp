@@ -16,8 +16,10 @@ double negligible(double terms) {
     return (sizeof(T) == 4 ? 22.0 : 42.0) + std::log(terms);
 }
 
+// k < 0: there is only one.
 std::string named(const char* argument, int k) {
-    return std::string("[multimarginal.sinkhorn] ") + argument + "[" + std::to_string(k) + "]";
+    const std::string name = std::string("[multimarginal.sinkhorn] ") + argument;
+    return k < 0 ? name : name + "[" + std::to_string(k) + "]";
 }
 
 }  // namespace
@@ -42,7 +44,8 @@ void Sums<T>::fill(int p) {
     s.size = m.size;
     s.ld = padded<T>(m.size);
     longest_ = std::max(longest_, s.ld);
-    const double mass = m.weights ? require_mass(named("weights", p).c_str(), m.weights) : 1.0;
+    const double mass =
+        m.weights ? require_mass(named("weights", problem_.symmetric ? -1 : p).c_str(), m.weights) : 1.0;
     s.weights.resize(m.size);
     s.log_weights.resize(m.size);
     for (index_t i = 0; i < m.size; ++i) {
@@ -52,7 +55,7 @@ void Sums<T>::fill(int p) {
     s.g = s.log_weights;
     s.lifted.assign(s.ld, -std::numeric_limits<T>::infinity());
     if (problem_.costs) return;
-    require_finite(named("points", p).c_str(), m.points, team_);
+    require_finite(named("points", problem_.symmetric ? -1 : p).c_str(), m.points, team_);
     s.points.assign(m.points.cols * s.ld, T(0));
     for (index_t i = 0; i < m.size; ++i)
         for (index_t k = 0; k < m.points.cols; ++k) s.points[k * s.ld + i] = m.points(i, k);
@@ -94,8 +97,8 @@ void Sums<T>::fill_row(int p, int q, index_t i, const Scratch& s, T* out) const 
         for (index_t j = 0; j < b.size; ++j) {
             const double c = p <= q ? given(i, j) : given(j, i);
             if (std::isnan(c) || c == -infinity)
-                throw InvalidValue(named("cost", static_cast<int>(pair)) + ": expected numbers or +inf, got " +
-                                   (c < 0 ? "-inf" : "nan"));
+                throw InvalidValue(named("cost", problem_.symmetric ? -1 : static_cast<int>(pair)) +
+                                   ": expected numbers or +inf, got " + (c < 0 ? "-inf" : "nan"));
             out[j] = static_cast<T>(-c / problem_.epsilon);
         }
     } else {
