@@ -147,3 +147,40 @@ def test_jax_programs(rng):
         jax.jit(lambda v: sinkhorn(v, n_marginals=3, epsilon=0.5, callback=print).value)(jnp.asarray(x[0]))
     with pytest.raises(deblai.errors.InvalidValue, match="weights: expected 6 values"):
         jax.jit(lambda v, a: sinkhorn(v, a, n_marginals=3, epsilon=0.5).value)(jnp.asarray(x[0]), jnp.ones(5))
+
+
+@pytest.mark.parametrize("matrices", [False, True])
+def test_torch_opcheck(matrices, rng):
+    """Schema, autograd registration, fake tensors and AOT dispatch of the operator."""
+    import deblai.torch.multimarginal  # noqa: F401  (registers it)
+
+    sizes = [4, 3, 5]
+    points = [] if matrices else [leaf(rng, n, 2) for n in sizes]
+    costs = [leaf(rng, 4, 3), leaf(rng, 4, 5), leaf(rng, 3, 5)] if matrices else []
+    weights = [leaf(rng, 4, low=0.5), torch().empty(0, dtype=torch().float64), leaf(rng, 5, low=0.5)]
+    start = torch().zeros(sum(sizes), dtype=torch().float64)
+    fixed = (sizes, 3, 0, 1.0, 1.0, 0.5, False, start, 1e-12, 200, 5)
+    flags = (not matrices, True, matrices)
+    done = torch().library.opcheck(
+        torch().ops.deblai.multimarginal_sinkhorn.default,
+        (points, weights, costs, *fixed, *flags),
+        test_utils=("test_schema", "test_autograd_registration", "test_faketensor", "test_aot_dispatch_static"),
+    )
+    assert set(done.values()) == {"SUCCESS"}
+
+
+def test_torch_compile(rng):
+    """torch.compile (AOT autograd, no code generation) keeps the operator whole, forward and backward."""
+    import deblai.torch.multimarginal  # noqa: F401
+
+    x, start = leaf(rng, 6, 2), torch().zeros(6, dtype=torch().float64)
+    none, op = torch().empty(0, dtype=torch().float64), torch().ops.deblai.multimarginal_sinkhorn
+
+    def loss(x):
+        fixed = ([6], 3, 0, 1.0, 1.0, 0.5, False, start, 1e-12, 200, 5)
+        return op([2 * x], [none], [], *fixed, True, False, False)[0] ** 2
+
+    compiled = torch().compile(loss, backend="aot_eager", fullgraph=True)
+    expected, found = loss(x), compiled(x)
+    assert found.item() == expected.item()
+    assert torch().equal(*(torch().autograd.grad(v, x)[0] for v in (expected, found)))
