@@ -31,14 +31,28 @@ struct Scene {
     std::int32_t level[max_levels];  // first node of each
     int levels;
     bool weighted, periodic;
+    double psi_max;
     double lower[2], upper[2];
     double shift[lanes][2];  // of the images around the torus
     Node images;             // boxes of the whole, shifted; periodic only
     Pixels pixels;
 };
 
+// The sites near a leaf, with the torus unrolled.
+struct alignas(64) Near {
+    static constexpr int capacity = 128;  // a power of two
+
+    double x[capacity], y[capacity], psi[capacity];
+    std::int64_t place[capacity];
+    int size = 0;
+    index_t leaf = -1;
+    double radius2 = 0;  // of the distance from the leaf's box below which all are here
+    double psi_max = 0;
+};
+
 // Memory of one worker, for cells of at most `capacity` vertices.
 struct Scratch {
+    Near* near;
     double *x, *y, *s;
     std::int64_t* label;
     double* pixels;
@@ -46,7 +60,8 @@ struct Scratch {
 
     static std::size_t bytes(int capacity) {
         const std::size_t ring = static_cast<std::size_t>(capacity + PixelScratch::slack);
-        return sizeof(double) * (4 * static_cast<std::size_t>(capacity) + 2 * PixelScratch::rings * ring);
+        return sizeof(Near) +
+               sizeof(double) * (4 * static_cast<std::size_t>(capacity) + 2 * PixelScratch::rings * ring);
     }
 };
 

@@ -212,10 +212,11 @@ Tree::Tree(const Problem<T>& q, Scene& scene, Team& team) {
     scene.size = n;
     std::copy_n(shape.first, shape.levels, scene.level);
     scene.levels = shape.levels;
-    if (!q.periodic) return;
     Box all;
     double psi = -infinity;
     summarize(node[shape.first[shape.levels - 1]], all, psi);
+    scene.psi_max = psi;
+    if (!q.periodic) return;
     for (int k = 0; k < lanes; ++k) {
         const int cell = k + (k >= 4);  // of the 3 x 3 around the box, without its middle
         for (int axis = 0; axis < 2; ++axis)
