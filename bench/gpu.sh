@@ -57,9 +57,9 @@ install() { # into site-packages, or beside them where those are read-only
 }
 compile() {
     cmake -S . -B "$work/cpp" -G Ninja -DCMAKE_BUILD_TYPE=Release -DDEBLAI_TESTS=ON -DDEBLAI_BENCH=ON "${config[@]}" &&
-        cmake --build "$work/cpp" --target test_sliced_cuda bench_sliced_cuda bench_sliced
+        cmake --build "$work/cpp" --target test_sliced_cuda test_lloyd_cuda bench_sliced_cuda bench_sliced
 }
-sanitize() { timeout 120 compute-sanitizer --tool "$1" --error-exitcode 9 "$work/cpp/cuda/tests/test_sliced_cuda" quick; }
+sanitize() { timeout 120 compute-sanitizer --tool "$1" --error-exitcode 9 "$work/cpp/cuda/tests/test_$2_cuda" quick; }
 none=$work/none.json
 
 stage build-python "$none" install
@@ -70,9 +70,12 @@ import deblai, json
 json.dump(deblai.info(), open('$work/info.json', 'w'))
 assert deblai.info()['cuda'], 'no CUDA device'"
 stage test-cpp "$none" "$work/cpp/cuda/tests/test_sliced_cuda"
+stage test-cpp-lloyd "$none" "$work/cpp/cuda/tests/test_lloyd_cuda"
 stage test-python "$none" python3 -m pytest tests/gpu -m gpu -q -p no:cacheprovider
-stage memcheck "$none" sanitize memcheck
-stage racecheck "$none" sanitize racecheck
+for kernel in sliced lloyd; do
+    stage "memcheck-$kernel" "$none" sanitize memcheck "$kernel"
+    stage "racecheck-$kernel" "$none" sanitize racecheck "$kernel"
+done
 stage bench-cuda "$work/cuda.json" "$work/cpp/cuda/bench_sliced_cuda" "$work/cuda.json"
 stage bench-cpu "$work/cpu.json" "$work/cpp/bench/bench_sliced" "$(nproc)" "$work/cpu.json"
 stage bench-peers "$work/peers.json" python3 bench/gpu_sliced.py "$work/peers.json"

@@ -29,11 +29,24 @@ Status clip(const Scene& scene, const Site& site, Near& near, ClippedPolygon& po
     return Search<Weighted>(scene, site, polygon, stop, worker).run(outer2);
 }
 
+// Another site at the same place goes before this one: it has a larger psi, or the same and comes first. Many sites at
+// one place are neighbours along the curve, in the caller's order, so that this spares a search for each.
+DEBLAI_HD bool hidden(const Scene& scene, const Site& site, index_t other) {
+    if (other < 0 || other >= scene.size) return false;
+    const Leaf& leaf = scene.leaf[other / laguerre::lanes];
+    const int k = static_cast<int>(other % laguerre::lanes);
+    if (leaf.x[k] != site.x || leaf.y[k] != site.y) return false;
+    return leaf.psi[k] > site.psi || (leaf.psi[k] == site.psi && scene.id[other] < scene.id[site.place]);
+}
+
 Status cell(const Scene& scene, index_t i, bool integrate, const Scratch& scratch, const Stop& stop, int worker,
             Cell& cell) {
     const Leaf& leaf = scene.leaf[i / laguerre::lanes];
     const int k = static_cast<int>(i % laguerre::lanes);
     const Site site{leaf.x[k], leaf.y[k], leaf.psi[k], i};
+    cell.moments = {};
+    cell.size = 0;
+    if (hidden(scene, site, i - 1) || hidden(scene, site, i + 1)) return Status::done;
     ClippedPolygon polygon(scratch);
     if (scene.periodic) {
         const double hx = 0.5 * (scene.upper[0] - scene.lower[0]), hy = 0.5 * (scene.upper[1] - scene.lower[1]);
@@ -45,7 +58,6 @@ Status cell(const Scene& scene, index_t i, bool integrate, const Scratch& scratc
     const Status status = scene.weighted ? clip<true>(scene, site, *scratch.near, polygon, stop, worker)
                                          : clip<false>(scene, site, *scratch.near, polygon, stop, worker);
     if (status != Status::done) return status;
-    cell.moments = {};
     cell.size = polygon.size();
     if (cell.size == 0) return status;
     const Polygon<std::int64_t>& p = polygon.stored();

@@ -60,7 +60,8 @@ struct Scratch {
 
     static std::size_t bytes(int capacity) {
         const std::size_t ring = static_cast<std::size_t>(capacity + PixelScratch::slack);
-        return sizeof(Near) + sizeof(double) * (4 * static_cast<std::size_t>(capacity) + 2 * PixelScratch::rings * ring);
+        return sizeof(Near) +
+               sizeof(double) * (4 * static_cast<std::size_t>(capacity) + 2 * PixelScratch::rings * ring);
     }
 };
 

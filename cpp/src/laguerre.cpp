@@ -93,12 +93,13 @@ public:
     const Scene& scene() const { return scene_; }
     Team& team() { return team_; }
 
-    // Calls use(task, site, cell, scratch) for every cell, in tasks of the tree's order.
-    template <class Use>
-    void each(bool integrate, const Use& use) {
+    // Calls use(task, site, cell, scratch) for every cell that is wanted(site), in tasks of the tree's order.
+    template <class Wanted, class Use>
+    void each(bool integrate, const Wanted& wanted, const Use& use) {
         team_.run(tasks(scene_.size), [&](index_t task, int worker) {
             const index_t end = std::min(scene_.size, (task + 1) * cell_task);
             for (index_t i = task * cell_task; i < end; ++i) {
+                if (!wanted(static_cast<index_t>(scene_.id[i]))) continue;
                 Cell cell;
                 Status status;
                 while ((status = kernel_.cell(scene_, i, integrate, scratch_[worker].view, team_.stop(), worker,
@@ -174,7 +175,8 @@ Summary cells(const Problem<T>& q, const Output<T>& out, const Control& control)
         index_t done = 0;
     };
     std::vector<Sums> sums(tasks(n));
-    run.each(true, [&](index_t task, index_t i, const Cell& cell, const Scratch&) {
+    const auto all_cells = [](index_t) { return true; };
+    run.each(true, all_cells, [&](index_t task, index_t i, const Cell& cell, const Scratch&) {
         const Moments& m = cell.moments;
         const double psi = q.psi ? static_cast<double>(q.psi(i)) : 0.0;
         for (int k = 0; k < 2; ++k) {
@@ -212,7 +214,8 @@ index_t polygons(const Problem<T>& q, Vector<const std::int64_t> offsets, Matrix
             "vertices: expected as many rows as the last offset says");
     Run<T> run(q, control, false);
     std::atomic<index_t> done{0}, wrong{0};
-    run.each(false, [&](index_t, index_t i, const Cell& cell, const Scratch& scratch) {
+    const auto wanted = [&](index_t i) { return offsets(i) != offsets(i + 1); };
+    run.each(false, wanted, [&](index_t, index_t i, const Cell& cell, const Scratch& scratch) {
         done.fetch_add(1, std::memory_order_relaxed);
         const index_t begin = offsets(i);
         if (begin < 0 || begin + cell.size != offsets(i + 1) || offsets(i + 1) > vertices.rows) {

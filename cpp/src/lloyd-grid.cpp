@@ -94,9 +94,11 @@ void GridBuilder<T>::rows(const Box& box, const F& f) {
 template <class T>
 class GridBuilder<T>::Descent {
 public:
-    Descent(GridBuilder& grid, std::atomic<std::size_t>& places) : g_(grid), places_(places) {}
+    Descent(GridBuilder& grid, std::atomic<std::size_t>& places, const Stop& stop)
+        : g_(grid), places_(places), stop_(stop) {}
 
-    void run(const Box& box) {
+    void run(const Box& box, int worker) {
+        worker_ = worker;
         stack_.resize(static_cast<std::size_t>(g_.k_));
         for (index_t j = 0; j < g_.k_; ++j) stack_[j] = static_cast<Word<T>>(j);
         const std::size_t all = stack_.size();
@@ -108,8 +110,9 @@ public:
     const std::vector<Word<T>>& places() const { return found_; }
 
 private:
-    // Whether sites crowd: seen by one piece, this ends the others too.
+    // Whether sites crowd, or somebody asked to stop: seen by one piece, this ends the others too.
     bool hopeless() {
+        if (++visits_ % 1024 == 0 && stop_.requested(worker_)) return true;
         if (stack_.size() > static_cast<std::size_t>(8 * g_.k_ + 1024)) places_ += g_.size_.most_places + 1;
         return places_.load(std::memory_order_relaxed) > g_.size_.most_places;
     }
@@ -170,6 +173,9 @@ private:
 
     GridBuilder& g_;
     std::atomic<std::size_t>& places_;
+    const Stop& stop_;
+    int worker_ = 0;
+    unsigned visits_ = 0;
     std::vector<Word<T>> stack_, found_;
     std::vector<double> squared_;
 };
@@ -196,8 +202,9 @@ template <class T>
 bool GridBuilder<T>::build(Team& team) {
     const std::vector<Box> boxes = cut(pieces);
     std::atomic<std::size_t> places{0};
-    std::vector<Descent> work(boxes.size(), Descent(*this, places));
-    team.run(static_cast<index_t>(boxes.size()), [&](index_t task, int) { work[task].run(boxes[task]); });
+    std::vector<Descent> work(boxes.size(), Descent(*this, places, team.stop()));
+    team.run(static_cast<index_t>(boxes.size()),
+             [&](index_t task, int worker) { work[task].run(boxes[task], worker); });
     const std::size_t count = places.load();
     if (team.stopped() || count > size_.most_places) return false;
     std::vector<std::size_t> base(boxes.size() + 1);

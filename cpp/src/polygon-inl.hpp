@@ -87,14 +87,14 @@ public:
         measure();
     }
 
-    // Is a vertex v nearer in power to somewhere in the box (given relative to the site) than to the site?
-    // |v - box|^2 - psi_box < |v|^2 - psi_i
+    // Is a vertex v as near in power to somewhere in the box (given relative to the site) as to the site?
+    // |v - box|^2 - psi_box <= |v|^2 - psi_i; equal where the box is a site at the same place
     DEBLAI_HD bool reached_by(double low_x, double high_x, double low_y, double high_y, double gain) const {
         const auto reached = [&](V8 x, V8 y) __attribute__((always_inline)) {
             const V8 zero = {};
             const V8 dx = largest(largest(low_x - x, x - high_x), zero);
             const V8 dy = largest(largest(low_y - y, y - high_y), zero);
-            return less(dx * dx + dy * dy, x * x + y * y + gain);
+            return less(x * x + y * y + gain, dx * dx + dy * dy) != 0xFF;
         };
         if (size_ <= 8) return reached(small_.x, small_.y);
         for (int k = 0; k < size_; k += 8)

@@ -92,11 +92,13 @@ T require_entries(const Call& call, const Problem<T>& q, const Workspace<T>& w) 
     find_nonfinite(call, q.x, &w.found->x);
     find_nonfinite(call, q.sites, &w.found->sites);
     if (q.weights) weigh(call, q.weights, &w.found->weights, w.parts, &w.found->mass);
-    for (const Matrix<const T>& points : {q.x, q.sites}) {
+    const auto largest_of = [&](Matrix<const T> points) {
         const index_t blocks = std::min<index_t>(tiles(points.rows * points.cols), 4 * call.multiprocessors());
         call.launch("find_largest", find_largest<T>, dim3(static_cast<unsigned>(blocks)), block_threads, points,
                     &w.found->inverted);
-    }
+    };
+    largest_of(q.x);
+    largest_of(q.sites);
     Found f;
     fetch(call, &f, w.found, 1);
     refuse_points(call, "x", q.x, f.x);

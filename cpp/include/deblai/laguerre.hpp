@@ -52,7 +52,8 @@ Summary cells(const Problem<T>& problem, const Output<T>& output, const Control&
 
 // The polygons, counter-clockwise: vertices offsets(i) .. offsets(i + 1) are those of cell i, and neighbours(k) is the
 // site across the edge from vertex k to the next, -1 for the border of the box. `offsets` holds the running sums of
-// Output::count, from a call with the same problem (its density does not matter) and instruction set.
+// Output::count, from a call with the same problem (its density does not matter) and instruction set; cells of count 0
+// are not computed. Returns the number of cells done.
 template <class T>
 index_t polygons(const Problem<T>& problem, Vector<const std::int64_t> offsets, Matrix<T> vertices,
                  Vector<std::int64_t> neighbours, const Control& control = {});
