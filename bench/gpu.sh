@@ -70,6 +70,7 @@ import deblai, json
 json.dump(deblai.info(), open('$work/info.json', 'w'))
 assert deblai.info()['cuda'], 'no CUDA device'"
 stage test-cpp "$none" "$work/cpp/cuda/tests/test_sliced_cuda"
+stage test-cpp-laguerre "$none" "$work/cpp/cuda/tests/test_laguerre_cuda"
 stage test-python "$none" python3 -m pytest tests/gpu -m gpu -q -p no:cacheprovider
 stage memcheck "$none" sanitize memcheck
 stage racecheck "$none" sanitize racecheck

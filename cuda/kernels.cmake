@@ -14,7 +14,7 @@ set(CMAKE_CUDA_VISIBILITY_PRESET hidden)
 set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
 message(STATUS "deblai: CUDA ${CMAKE_CUDA_COMPILER_VERSION} kernels for ${CMAKE_CUDA_ARCHITECTURES}")
 
-add_library(deblai_cuda STATIC src/call.cu src/device.cu src/sliced.cu src/sort_f32.cu src/sort_f64.cu src/validate.cu)
+add_library(deblai_cuda STATIC src/call.cu src/device.cu src/laguerre.cu src/sliced.cu src/sort_f32.cu src/sort_f64.cu src/validate.cu)
 add_library(deblai::cuda ALIAS deblai_cuda)
 target_include_directories(deblai_cuda PUBLIC include)
 target_link_libraries(deblai_cuda PUBLIC deblai::core)
