@@ -59,5 +59,5 @@ def test_errors():
     sites[3, 1] = float("nan")
     with pytest.raises(deblai.errors.InvalidValue, match=r"sites: expected finite values, got nan at \[3, 1\]"):
         laguerre(sites)
-    with pytest.raises(deblai.errors.InvalidType, match="measure.values: expected an array on cuda:0"):
+    with pytest.raises(deblai.errors.InvalidType, match=r"measure\.values: expected an array on cuda:0"):
         laguerre(torch.rand(5, 2, device="cuda"), measure=Grid(torch.ones(2, 2), (0, 0), (1, 1)))
