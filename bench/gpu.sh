@@ -70,9 +70,10 @@ import deblai, json
 json.dump(deblai.info(), open('$work/info.json', 'w'))
 assert deblai.info()['cuda'], 'no CUDA device'"
 stage test-cpp "$none" "$work/cpp/cuda/tests/test_sliced_cuda"
+stage test-cpp-laguerre "$none" "$work/cpp/cuda/tests/test_laguerre_cuda"
 stage test-cpp-lloyd "$none" "$work/cpp/cuda/tests/test_lloyd_cuda"
 stage test-python "$none" python3 -m pytest tests/gpu -m gpu -q -p no:cacheprovider
-for kernel in sliced lloyd; do
+for kernel in sliced laguerre lloyd; do
     stage "memcheck-$kernel" "$none" sanitize memcheck "$kernel"
     stage "racecheck-$kernel" "$none" sanitize racecheck "$kernel"
 done

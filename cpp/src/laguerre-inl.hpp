@@ -7,18 +7,6 @@ namespace {
 using laguerre::Cell;
 using laguerre::Scratch;
 
-// Where nothing was gathered, a first round of the size of the smallest box around the leaf that has one.
-double first_round2(const Scene& scene, index_t place) {
-    index_t child = place / laguerre::lanes;
-    for (int level = 0; level < scene.levels; ++level, child /= laguerre::lanes) {
-        const Node& n = scene.node[scene.level[level] + child / laguerre::lanes];
-        const int k = static_cast<int>(child % laguerre::lanes);
-        const double size = 0.25 * (n.high_x[k] - n.low_x[k] + (n.high_y[k] - n.low_y[k]));
-        if (size * size > 0) return size * size;
-    }
-    return infinity;
-}
-
 template <bool Weighted>
 Status clip(const Scene& scene, const Site& site, Near& near, ClippedPolygon& polygon, const Stop& stop, int worker) {
     if (near.leaf != site.place / laguerre::lanes) Gather(scene, near).around(site.place / laguerre::lanes);
@@ -29,16 +17,6 @@ Status clip(const Scene& scene, const Site& site, Near& near, ClippedPolygon& po
     return Search<Weighted>(scene, site, polygon, stop, worker).run(outer2);
 }
 
-// Another site at the same place goes before this one: it has a larger psi, or the same and comes first. Many sites at
-// one place are neighbours along the curve, in the caller's order, so that this spares a search for each.
-DEBLAI_HD bool hidden(const Scene& scene, const Site& site, index_t other) {
-    if (other < 0 || other >= scene.size) return false;
-    const Leaf& leaf = scene.leaf[other / laguerre::lanes];
-    const int k = static_cast<int>(other % laguerre::lanes);
-    if (leaf.x[k] != site.x || leaf.y[k] != site.y) return false;
-    return leaf.psi[k] > site.psi || (leaf.psi[k] == site.psi && scene.id[other] < scene.id[site.place]);
-}
-
 Status cell(const Scene& scene, index_t i, bool integrate, const Scratch& scratch, const Stop& stop, int worker,
             Cell& cell) {
     const Leaf& leaf = scene.leaf[i / laguerre::lanes];
@@ -46,7 +24,7 @@ Status cell(const Scene& scene, index_t i, bool integrate, const Scratch& scratc
     const Site site{leaf.x[k], leaf.y[k], leaf.psi[k], i};
     cell.moments = {};
     cell.size = 0;
-    if (hidden(scene, site, i - 1) || hidden(scene, site, i + 1)) return Status::done;
+    if (hidden_by(scene, i, i - 1) || hidden_by(scene, i, i + 1)) return Status::done;
     ClippedPolygon polygon(scratch);
     if (scene.periodic) {
         const double hx = 0.5 * (scene.upper[0] - scene.lower[0]), hy = 0.5 * (scene.upper[1] - scene.lower[1]);

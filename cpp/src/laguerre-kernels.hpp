@@ -1,42 +1,14 @@
-// What each instruction set provides for laguerre: one cell. The scene is the same for host and device.
+// What each instruction set provides for laguerre: one cell.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
-#include "deblai/pixels.hpp"
+#include "deblai/laguerre_scene.hpp"
 #include "deblai/stop.hpp"
 #include "deblai/view.hpp"
 
 namespace deblai::laguerre {
-
-inline constexpr int lanes = 8, max_levels = 12;  // 8^12 > 2^31
-
-// Eight sites that follow one another along a Hilbert curve; those past the end are at infinity.
-struct alignas(64) Leaf {
-    double x[lanes], y[lanes], psi[lanes];
-};
-
-// The boxes of eight children and the largest psi in each.
-struct alignas(64) Node {
-    double low_x[lanes], high_x[lanes], low_y[lanes], high_y[lanes], psi[lanes];
-};
-
-// A node of level 0 has leaves as children. Levels follow one another from 0 to the root.
-struct Scene {
-    const Leaf* leaf;
-    const Node* node;
-    const std::int32_t* id;  // of each site in the caller's order
-    index_t size;
-    std::int32_t level[max_levels];  // first node of each
-    int levels;
-    bool weighted, periodic;
-    double psi_max;
-    double lower[2], upper[2];
-    double shift[lanes][2];  // of the images around the torus
-    Node images;             // boxes of the whole, shifted; periodic only
-    Pixels pixels;
-};
 
 // The sites near a leaf, with the torus unrolled.
 struct alignas(64) Near {

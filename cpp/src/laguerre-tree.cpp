@@ -32,29 +32,11 @@ struct Sites {
     void get(index_t i, double (&p)[2]) const {
         for (int k = 0; k < 2; ++k) {
             p[k] = static_cast<double>(q.sites(i, k));
-            if (!q.periodic) continue;
-            const double length = q.upper[k] - q.lower[k];
-            p[k] -= length * std::floor((p[k] - q.lower[k]) / length);
-            if (!(p[k] >= q.lower[k] && p[k] < q.upper[k])) p[k] = q.lower[k];
+            if (q.periodic) p[k] = wrapped(p[k], q.lower[k], q.upper[k]);
         }
     }
     double psi(index_t i) const { return q.psi ? static_cast<double>(q.psi(i)) : 0.0; }
 };
-
-// Place of a point of the square grid of 2^levels along Hilbert's curve.
-std::uint32_t hilbert(std::uint32_t x, std::uint32_t y, int levels) {
-    std::uint32_t key = 0;
-    for (int level = levels - 1; level >= 0; --level) {
-        const std::uint32_t rx = x >> level & 1, ry = y >> level & 1;
-        key = key << 2 | ((3 * rx) ^ ry);
-        if (ry == 0) {
-            const std::uint32_t flip = rx ? ~std::uint32_t{0} : 0, t = x ^ flip;
-            x = y ^ flip;
-            y = t;
-        }
-    }
-    return key;
-}
 
 using Entry = std::uint64_t;  // key, then site
 constexpr std::uint32_t site_of(Entry e) { return static_cast<std::uint32_t>(e); }
@@ -96,7 +78,7 @@ public:
                 const auto place = [&](int k) {
                     return static_cast<std::uint32_t>(std::min((p[k] - box.low[k]) * scale, most));
                 };
-                entry[i] = Entry{hilbert(place(0), place(1), levels)} << 32 | site_of(entry[i]);
+                entry[i] = hilbert(place(0), place(1), levels) << 32 | site_of(entry[i]);
             }
         });
         radix_sort(entry, other_, count, 2 * levels);
@@ -212,21 +194,7 @@ Tree::Tree(const Problem<T>& q, Scene& scene, Team& team) {
     scene.size = n;
     std::copy_n(shape.first, shape.levels, scene.level);
     scene.levels = shape.levels;
-    Box all;
-    double psi = -infinity;
-    summarize(node[shape.first[shape.levels - 1]], all, psi);
-    scene.psi_max = psi;
-    if (!q.periodic) return;
-    for (int k = 0; k < lanes; ++k) {
-        const int cell = k + (k >= 4);  // of the 3 x 3 around the box, without its middle
-        for (int axis = 0; axis < 2; ++axis)
-            scene.shift[k][axis] = (axis == 0 ? cell % 3 - 1 : cell / 3 - 1) * (q.upper[axis] - q.lower[axis]);
-    }
-    fill(scene.images, 0, lanes, [&](index_t k, Box& box, double& most) {
-        most = psi;
-        box.add({all.low[0] + scene.shift[k][0], all.low[1] + scene.shift[k][1]});
-        box.add({all.high[0] + scene.shift[k][0], all.high[1] + scene.shift[k][1]});
-    });
+    set_images(scene, node[shape.first[shape.levels - 1]]);
 }
 
 template Tree::Tree(const Problem<float>&, Scene&, Team&);

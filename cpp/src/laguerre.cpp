@@ -30,9 +30,6 @@ index_t tasks(index_t n) { return (n + cell_task - 1) / cell_task; }
 // Pixels as mass a unit of area, rows of constant y; the whole has mass 1.
 template <class T>
 Buffer normalised(const Problem<T>& q, Pixels& pixels) {
-    const auto bad = [](const std::string& what) {
-        return InvalidValue("[quantization.laguerre] measure.values: expected " + what);
-    };
     const index_t nx = q.density.rows, ny = q.density.cols;
     Buffer buffer = allocate(sizeof(double) * nx * ny);
     double* const out = reinterpret_cast<double*>(buffer.get());
@@ -40,12 +37,10 @@ Buffer normalised(const Problem<T>& q, Pixels& pixels) {
     for (index_t i = 0; i < nx; ++i)
         for (index_t j = 0; j < ny; ++j) {
             const double v = static_cast<double>(q.density(i, j));
-            if (!(v >= 0 && v < std::numeric_limits<double>::infinity()))
-                throw bad("finite nonnegative values, got " + std::to_string(v) + " at [" + std::to_string(i) + ", " +
-                          std::to_string(j) + "]");
+            if (!(v >= 0 && v - v == 0)) throw bad_pixel(v, i, j);
             total += out[j * nx + i] = v;
         }
-    if (!(total > 0 && std::isfinite(total))) throw bad("a positive finite total mass, got " + std::to_string(total));
+    if (!(total > 0 && std::isfinite(total))) throw bad_mass(total);
     pixels.width = (q.upper[0] - q.lower[0]) / static_cast<double>(nx);
     pixels.height = (q.upper[1] - q.lower[1]) / static_cast<double>(ny);
     const double unit = total * pixels.width * pixels.height;
@@ -58,13 +53,11 @@ Buffer normalised(const Problem<T>& q, Pixels& pixels) {
 
 // Squares of what is larger overflow.
 template <class T>
-void require_range(const char* name, Matrix<const T> v, double most) {
+void require_entries(const char* argument, Matrix<const T> v, double most, Team& team) {
+    require_finite((std::string("[quantization.laguerre] ") + argument).c_str(), v, team);
     for (index_t i = 0; i < v.rows; ++i)
         for (index_t k = 0; k < v.cols; ++k)
-            if (!(std::abs(static_cast<double>(v(i, k))) < most))
-                throw InvalidValue(std::string("[quantization.laguerre] ") + name + ": expected values below " +
-                                   std::to_string(static_cast<int>(std::log10(most))) + " powers of ten, got one at [" +
-                                   std::to_string(i) + ", " + std::to_string(k) + "]");
+            if (!(std::abs(static_cast<double>(v(i, k))) < most)) throw bad_entry(argument, most, v(i, k), i, k);
 }
 
 // Checked input in the order of the tree, and the workers' scratch, which grows with the largest cell.
@@ -73,11 +66,8 @@ class Run {
 public:
     Run(const Problem<T>& q, const Control& control, bool integrate)
         : q_(q), kernel_(pick(table, control.simd)), team_(control, 700.0 * static_cast<double>(q.sites.rows)) {
-        require_finite("[quantization.laguerre] sites", q.sites, team_);
-        const Matrix<const T> psi{q.psi.data, q.psi.size, 1, q.psi.stride, 1};
-        if (q.psi) require_finite("[quantization.laguerre] psi", psi, team_);
-        require_range("sites", q.sites, 1e100);
-        require_range("psi", psi, 1e200);
+        require_entries("sites", q.sites, most_site, team_);
+        require_entries("psi", Matrix<const T>{q.psi.data, q.psi.size, 1, q.psi.stride, 1}, most_psi, team_);
         scene_.pixels.uniform = 1 / ((q.upper[0] - q.lower[0]) * (q.upper[1] - q.lower[1]));
         if (q.density && integrate) density_ = normalised(q, scene_.pixels);
         scene_.pixels.periodic = scene_.periodic = q.periodic;
@@ -139,6 +129,20 @@ private:
 };
 
 }  // namespace
+
+InvalidValue bad_entry(const char* argument, double most, double value, index_t row, index_t col) {
+    const std::string where = std::string("[quantization.laguerre] ") + argument;
+    if (!std::isfinite(value)) return not_finite(where.c_str(), value, row, col);
+    return InvalidValue(where + ": expected values below " + std::to_string(std::lround(std::log10(most))) +
+                        " powers of ten, got one at [" + std::to_string(row) + ", " + std::to_string(col) + "]");
+}
+
+InvalidValue bad_pixel(double value, index_t i, index_t j) {
+    return InvalidValue("[quantization.laguerre] measure.values: expected finite nonnegative values, got " +
+                        std::to_string(value) + " at [" + std::to_string(i) + ", " + std::to_string(j) + "]");
+}
+
+InvalidValue bad_mass(double total) { return not_a_mass("[quantization.laguerre] measure.values", total); }
 
 template <class T>
 void require_shapes(const Problem<T>& q) {

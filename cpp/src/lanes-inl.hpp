@@ -103,9 +103,7 @@ DEBLAI_HD double top(V8 v) {
 
 // Bit k: a[k] < b[k].
 #if defined(__AVX512F__)
-DEBLAI_HD unsigned less(V8 a, V8 b) {
-    return _mm512_cmp_pd_mask((__m512d)a.part[0], (__m512d)b.part[0], _CMP_LT_OQ);
-}
+DEBLAI_HD unsigned less(V8 a, V8 b) { return _mm512_cmp_pd_mask((__m512d)a.part[0], (__m512d)b.part[0], _CMP_LT_OQ); }
 DEBLAI_HD unsigned less(I8 a, I8 b) { return _mm512_cmplt_epi64_mask((__m512i)a.part[0], (__m512i)b.part[0]); }
 #else
 template <class A>

@@ -1,9 +1,38 @@
 """CUDA kernels of deblai, where the build has them. Arguments are views made by deblai._dlpack.view."""
 
+from collections.abc import Sequence
+
 _View = object  # a capsule around deblai::View
 
 def device_count() -> int: ...
 def device_name(device: int) -> str: ...
+def laguerre(
+    sites: _View,
+    psi: _View | None,
+    density: _View | None,
+    lower: Sequence[float],
+    upper: Sequence[float],
+    periodic: bool,
+    mass: _View,
+    centroid: _View,
+    second_moment: _View,
+    count: _View,
+    grad_sites: _View | None,
+    stream: int,
+    device: int,
+) -> tuple[int, float, float]: ...
+def laguerre_polygons(
+    sites: _View,
+    psi: _View | None,
+    lower: Sequence[float],
+    upper: Sequence[float],
+    periodic: bool,
+    offsets: _View,
+    vertices: _View,
+    neighbours: _View,
+    stream: int,
+    device: int,
+) -> int: ...
 def lloyd(
     x: _View,
     weights: _View | None,
