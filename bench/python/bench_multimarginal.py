@@ -196,8 +196,8 @@ def main() -> None:
         print(
             f"{peer:6} {N:2} {n:5} {row['ours_s'] * 1e3:10.3f} {row['peer_s'] * 1e3:9.2f} {row['ratio']:6.0f} "
             f"{row['ratio_min']:6.0f}-{row['ratio_max']:<6.0f} {verdict:>5} {row['ps_per_entry']:9.1f} "
-            f"{row['gemm_floor_share']:8.2f} {row['exp_floor_share']:7.2f} {row['ours_MB']:7.1f} {row['peer_MB']:7.1f}  "
-            f"{row['ours_error']:9.1e} {row['peer_error']:9.1e}",
+            f"{row['gemm_floor_share']:8.2f} {row['exp_floor_share']:7.2f} {row['ours_MB']:7.1f} {row['peer_MB']:7.1f} "
+            f" {row['ours_error']:9.1e} {row['peer_error']:9.1e}",
             flush=True,
         )
     if not options.no_save:

@@ -43,8 +43,8 @@ def multimarginal_sinkhorn(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, list[Tensor]]:
     """Return value (0-d), [value, <c, plan>, mass, marginal error, sweeps], potentials, history and gradients.
 
-    The middle three are float64 on the CPU, the history padded with zeros to `max_iter` rows. An empty tensor stands for a weight
-    that is not there; gradients that are not wanted are empty, in the order points, weights, matrices.
+    The middle three are float64 on the CPU, the history padded with zeros to `max_iter` rows. An empty tensor stands
+    for a weight that is not there; gradients that are not wanted are empty, in the order points, weights, matrices.
     """
     cost = of_kind(KINDS[kind], s, strength)
     q = _problem(points, weights, matrices, sizes, n_marginals, cost, epsilon, shared)
