@@ -1,7 +1,10 @@
-// Eight doubles or integers at a time: one, two or four vectors of the instruction set.
+// Eight doubles or integers at a time: one vector of AVX-512, elsewhere four of 16 bytes. (Two of 32 are slower by 40
+// %: scalars and vectors pass through memory here, and wide loads wait for narrow stores.)
 #pragma once
 
-#include "vec-inl.hpp"
+#include <cstdint>
+
+#include "deblai/hd.hpp"
 
 #if defined(__x86_64__)
 #pragma GCC diagnostic push
@@ -14,13 +17,19 @@
 namespace deblai::DEBLAI_LEVEL {
 namespace {
 
-inline constexpr int parts = 64 / DEBLAI_VECTOR_BYTES, part_lanes = 8 / parts;
+#if defined(__AVX512F__)
+inline constexpr int parts = 1, part_lanes = 8;
+#else
+inline constexpr int parts = 4, part_lanes = 2;
+#endif
+typedef double Part __attribute__((vector_size(64 / parts)));
+typedef std::int64_t PartBits __attribute__((vector_size(64 / parts)));
 
 struct V8 {
-    Vec<double> part[parts];
+    Part part[parts];
 };
 struct I8 {
-    Bits<double> part[parts];
+    PartBits part[parts];
 };
 
 template <class A, class F>
@@ -45,10 +54,10 @@ DEBLAI_HD void store8(double* p, V8 v) { __builtin_memcpy(p, &v, sizeof v); }
 DEBLAI_HD void store8(std::int64_t* p, I8 v) { __builtin_memcpy(p, &v, sizeof v); }
 
 DEBLAI_HD V8 splat8(double v) {
-    return each_part<V8>([&](int) __attribute__((always_inline)) { return splat(v); });
+    return each_part<V8>([&](int) __attribute__((always_inline)) { return v - Part{}; });
 }
 DEBLAI_HD I8 splat8(std::int64_t v) {
-    return each_part<I8>([&](int) __attribute__((always_inline)) { return v - Bits<double>{}; });
+    return each_part<I8>([&](int) __attribute__((always_inline)) { return v - PartBits{}; });
 }
 DEBLAI_HD I8 iota8() {
     constexpr std::int64_t lane[8] = {0, 1, 2, 3, 4, 5, 6, 7};
@@ -72,7 +81,7 @@ DEBLAI_HD V8 operator*(V8 a, double b) { return a * splat8(b); }
 DEBLAI_HD V8 largest(V8 a, V8 b) {
     return each_part<V8>([&](int p) __attribute__((always_inline)) {
 #if defined(__AVX512F__)
-        return (Vec<double>)_mm512_max_pd((__m512d)a.part[p], (__m512d)b.part[p]);
+        return (Part)_mm512_max_pd((__m512d)a.part[p], (__m512d)b.part[p]);
 #else
         return a.part[p] > b.part[p] ? a.part[p] : b.part[p];
 #endif
@@ -81,14 +90,14 @@ DEBLAI_HD V8 largest(V8 a, V8 b) {
 
 DEBLAI_HD V8 root(V8 a) {
     return each_part<V8>([&](int p) __attribute__((always_inline)) {
-        Vec<double> r;
+        Part r;
         for (int k = 0; k < part_lanes; ++k) r[k] = __builtin_sqrt(a.part[p][k]);
         return r;
     });
 }
 
 DEBLAI_HD double top(V8 v) {
-    Vec<double> m = v.part[0];
+    Part m = v.part[0];
 #pragma GCC unroll 4
     for (int p = 1; p < parts; ++p) m = m > v.part[p] ? m : v.part[p];
 #if defined(__AVX512F__)
@@ -111,10 +120,8 @@ DEBLAI_HD unsigned less(A a, A b) {
     unsigned mask = 0;
 #pragma GCC unroll 4
     for (int p = 0; p < parts; ++p) {
-        const Bits<double> one = a.part[p] < b.part[p];
-#if defined(__AVX2__)
-        mask |= static_cast<unsigned>(_mm256_movemask_pd((__m256d)one)) << (p * part_lanes);
-#elif defined(__SSE2__)
+        const PartBits one = a.part[p] < b.part[p];
+#if defined(__SSE2__)
         mask |= static_cast<unsigned>(_mm_movemask_pd((__m128d)one)) << (p * part_lanes);
 #else
         for (int k = 0; k < part_lanes; ++k) mask |= static_cast<unsigned>(one[k] & 1) << (p * part_lanes + k);
@@ -143,9 +150,9 @@ DEBLAI_HD A with(std::int64_t at, A a, A b) {
 // Lane k < size gets lane (first + k) mod size.
 DEBLAI_HD V8 rotate(V8 v, int first, int size) {
 #if defined(__AVX512F__)
-    Bits<double> from = iota8().part[0] + first;
+    PartBits from = iota8().part[0] + first;
     from = from >= size ? from - size : from;
-    return {{(Vec<double>)_mm512_permutexvar_pd((__m512i)from, (__m512d)v.part[0])}};
+    return {{(Part)_mm512_permutexvar_pd((__m512i)from, (__m512d)v.part[0])}};
 #else
     double twice[16];
     store8(twice, v);
@@ -160,8 +167,8 @@ DEBLAI_HD I8 rotate(I8 v, int first, int size) {
 // Writes the numbers of the bits that are set plus `first`, in order, and garbage up to eight; returns how many.
 DEBLAI_HD int bits_of(unsigned mask, std::int64_t first, std::int64_t* out) {
 #if defined(__AVX512F__)
-    const Bits<double> all = iota8().part[0] + first;
-    store8(out, I8{{(Bits<double>)_mm512_maskz_compress_epi64(static_cast<__mmask8>(mask), (__m512i)all)}});
+    const PartBits all = iota8().part[0] + first;
+    store8(out, I8{{(PartBits)_mm512_maskz_compress_epi64(static_cast<__mmask8>(mask), (__m512i)all)}});
 #else
     int n = 0;
 #pragma GCC unroll 8
