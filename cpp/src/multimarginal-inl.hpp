@@ -74,13 +74,14 @@ void pack(const T* qr, index_t ld_inner, const T* rq, index_t ld_side, const T* 
                 top = larger<T>(top, load(qr + j * ld_inner + k) + load(share + k));
         delta[j] = largest<T>(top);
     }
-    const FlushDenormals flush;
+    const unsigned rounding = flush_denormals();
     for (index_t j = 0; j < panel<T>; j += w) {
         const Vec<T> top = load(delta + begin + j);
         const Vec<T> shift = top > -infinite<T> ? top : Vec<T>{};
         for (index_t k = 0; k < n_inner; ++k)
             store(out + k * panel<T> + j, vexp<T>(load(rq + k * ld_side + begin + j) + share[k] - shift));
     }
+    restore(rounding);
 }
 
 // side(r, :) *= sum_k left(r, k) panels(k, :) for R rows and two vectors of columns; sums added to total.
@@ -150,7 +151,7 @@ void block(const Block<T>& q) {
         skip &= !(q.scale[i] >= q.floor[i]);
     }
     if (skip) return;
-    const FlushDenormals flush;
+    const unsigned rounding = flush_denormals();
     for (index_t i = 0; i < q.rows; ++i) {
         exps_below(q.pr + i * q.ld_inner, q.t, q.ld_inner, alpha[i], q.left + i * q.ld_inner);
         q.weight[i] = exps_below(q.pq + i * q.ld_side, q.z, q.ld_side, zeta[i], q.side + i * q.ld_side);
@@ -165,6 +166,7 @@ void block(const Block<T>& q) {
                 product<T, R>(q.n_inner, q.left + i * q.ld_inner, q.ld_inner, q.panels + j * q.n_inner + half,
                               q.side + i * q.ld_side + j + half, q.ld_side, total + i, q.products);
     for (index_t i = 0; i < q.rows; ++i) q.total[i] = total[i];
+    restore(rounding);
 }
 
 template <class T>
@@ -180,7 +182,7 @@ void tops(const T* row, index_t ld, T* out) {
 template <class T>
 void row(const Row<T>& q) {
     constexpr index_t w = lanes<T>;
-    const FlushDenormals flush;
+    const unsigned rounding = flush_denormals();
     double top = q.total->top, sum = q.total->sum;
     for (index_t j = 0; j < q.n_side; ++j) {
         const T base = q.base[j];
@@ -201,7 +203,7 @@ void row(const Row<T>& q) {
             each([&](Vec<T> e) __attribute__((always_inline)) { most = larger<T>(most, e); });
             const double now = largest<T>(most);
             if (now > top) {
-                sum *= __builtin_exp(top - now);
+                sum *= vexp<double>(splat(top - now))[0];
                 top = now;
             }
             if (!(top > -__builtin_inf())) continue;
@@ -217,6 +219,7 @@ void row(const Row<T>& q) {
         }
     }
     if (!q.plan) *q.total = {top, sum};
+    restore(rounding);
 }
 
 template <class T>
