@@ -145,7 +145,7 @@ def test_memory(monkeypatch):
     view = _dlpack.view(sites)
     assert 45 < _core.laguerre_workspace(view, None, None, 1) / 2e7 < 60
     monkeypatch.setattr(_backend, "available_memory", lambda: 1 << 20)
-    with pytest.raises(OutOfMemory, match=r"\[quantization.laguerre\] the workspace would take 0.9 GiB"):
+    with pytest.raises(OutOfMemory, match=r"\[quantization.laguerre\] the workspace would take [\d.]+ GiB"):
         laguerre(sites)
 
 

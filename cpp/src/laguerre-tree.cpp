@@ -171,20 +171,25 @@ Tree::Tree(const Problem<T>& q, Scene& scene, Team& team) {
                 leaf[l].psi[k] = place < n ? sites.psi(id[place]) : 0.0;
             }
     });
-    index_t count = shape.leaves;
-    for (int level = 0; level < shape.levels; ++level) {
+    index_t count = shape.leaves, below_child = lanes;  // sites below a child
+    for (int level = 0; level < shape.levels; ++level, below_child *= lanes) {
         const Node* const below = level > 0 ? node + shape.first[level - 1] : nullptr;
         const index_t parents = (count + lanes - 1) / lanes;
-        constexpr index_t node_task = 256;
+        constexpr index_t node_task = 64;
         team.run((parents + node_task - 1) / node_task, [&](index_t task, int) {
-            for (index_t p = task * node_task; p < std::min(parents, (task + 1) * node_task); ++p)
-                fill(node[shape.first[level] + p], p * lanes, count, [&](index_t c, Box& box, double& psi) {
+            for (index_t p = task * node_task; p < std::min(parents, (task + 1) * node_task); ++p) {
+                Node& parent = node[shape.first[level] + p];
+                fill(parent, p * lanes, count, [&](index_t c, Box& box, double& psi) {
                     if (below) return summarize(below[c], box, psi);
                     for (index_t k = 0; k < std::min<index_t>(lanes, n - c * lanes); ++k) {
                         box.add({leaf[c].x[k], leaf[c].y[k]});
                         psi = std::max(psi, leaf[c].psi[k]);
                     }
                 });
+                for (index_t c = p * lanes; c < std::min(count, (p + 1) * lanes); ++c)
+                    fit_plane(leaf, c * below_child, std::min(n, (c + 1) * below_child), q.psi ? level : max_levels,
+                              parent, static_cast<int>(c % lanes));
+            }
         });
         count = parents;
     }

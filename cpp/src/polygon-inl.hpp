@@ -87,11 +87,15 @@ public:
         measure();
     }
 
-    // Is a vertex v as near in power to somewhere in the box (given relative to the site) as to the site?
-    // |v - box|^2 - psi_box <= |v|^2 - psi_i; equal where the box is a site at the same place
-    DEBLAI_HD bool reached_by(double low_x, double high_x, double low_y, double high_y, double gain) const {
+    // Is a vertex v as near in power to somewhere in the box (given relative to the site) as to the site? For
+    // psi <= psi_i + gain + slope . D in the box that is, with w = v + slope / 2,
+    //   |w - box|^2 <= |w|^2 + gain; equal where the box is a site at the same place
+    DEBLAI_HD bool reached_by(double low_x, double high_x, double low_y, double high_y, double gain, double slope_x,
+                              double slope_y) const {
         const auto reached = [&](V8 x, V8 y) __attribute__((always_inline)) {
             const V8 zero = {};
+            x = x + 0.5 * slope_x;
+            y = y + 0.5 * slope_y;
             const V8 dx = largest(largest(low_x - x, x - high_x), zero);
             const V8 dy = largest(largest(low_y - y, y - high_y), zero);
             return less(x * x + y * y + gain, dx * dx + dy * dy) != 0xFF;

@@ -46,7 +46,7 @@ public:
         while (round() && p_.size > 0) {
             if (!(nearest_ < HUGE_VAL)) return finish();
             inner2_ = outer2_;
-            outer2_ = 4 * outer2_ > 2 * nearest_ ? 4 * outer2_ : 2 * nearest_;
+            outer2_ = 64 * fmax(outer2_, nearest_);
         }
         return p_.size == 0 && finish();
     }
@@ -110,12 +110,19 @@ private:
     __device__ double near(const Node& n, int k, double ox, double oy) {
         const double dx = fmax(fmax(n.low_x[k] - ox, ox - n.high_x[k]), 0.0);
         const double dy = fmax(fmax(n.low_y[k] - oy, oy - n.high_y[k]), 0.0), d2 = dx * dx + dy * dy;
-        const double gain = scene_.weighted ? n.psi[k] - psi_ : 0.0;
         if (!(d2 < HUGE_VAL) || (!scene_.weighted && d2 >= 4 * radius2_)) return -1;
         if (d2 >= outer2_ && d2 >= nearest_) return -1;
+        double gain = 0, sx = 0, sy = 0;
+        if (scene_.weighted) {
+            sx = n.slope_x[k];
+            sy = n.slope_y[k];
+            const double here = sx * (ox - n.centre_x(k)) + sy * (oy - n.centre_y(k));
+            gain = n.rest[k] - psi_ + here;
+            gain += 1e-14 * (fabs(n.rest[k]) + fabs(psi_) + fabs(here) + sx * sx + sy * sy);
+        }
         bool reached = false;
         for (int v = 0; v < p_.size && !reached; ++v) {
-            const double x = p_.x[v], y = p_.y[v];
+            const double x = p_.x[v] + 0.5 * sx, y = p_.y[v] + 0.5 * sy;
             const double bx = fmax(fmax(n.low_x[k] - ox - x, x - (n.high_x[k] - ox)), 0.0);
             const double by = fmax(fmax(n.low_y[k] - oy - y, y - (n.high_y[k] - oy)), 0.0);
             reached = bx * bx + by * by <= x * x + y * y + gain;

@@ -111,10 +111,12 @@ __global__ void __launch_bounds__(block_threads)
     if (here) id[at] = static_cast<std::int32_t>(i);
 }
 
-// One thread a child; `below` is null for the parents of leaves.
+// One thread a child, which has `below_child` sites; `below` is null for the parents of leaves.
 __global__ void __launch_bounds__(block_threads)
-    fill_nodes(const Leaf* leaf, const Node* below, index_t children, index_t sites, index_t parents, Node* node) {
-    const index_t at = item(), p = at / deblai::laguerre::lanes, k = at % deblai::laguerre::lanes;
+    fill_nodes(const Leaf* leaf, const Node* below, index_t children, index_t sites, index_t parents, int level,
+               index_t below_child, bool weighted, Node* node) {
+    const index_t at = item(), p = at / deblai::laguerre::lanes;
+    const int k = static_cast<int>(at % deblai::laguerre::lanes);
     if (p >= parents) return;
     double lx = HUGE_VAL, hx = -HUGE_VAL, ly = HUGE_VAL, hy = -HUGE_VAL, psi = -HUGE_VAL;
     for (int c = 0; c < deblai::laguerre::lanes && at < children; ++c) {
@@ -130,6 +132,8 @@ __global__ void __launch_bounds__(block_threads)
     node[p].low_y[k] = ly;
     node[p].high_y[k] = hy;
     node[p].psi[k] = psi;
+    fit_plane(leaf, at * below_child, min(sites, (at + 1) * below_child),
+              weighted ? level : deblai::laguerre::max_levels, node[p], k);
 }
 
 // Copies pixels as rows of constant y, finds the first bad one, and leaves the sum of each tile.

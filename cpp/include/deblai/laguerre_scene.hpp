@@ -9,15 +9,22 @@
 namespace deblai::laguerre {
 
 inline constexpr int lanes = 8, max_levels = 12;  // 8^12 > 2^31
+inline constexpr double most_slope = 1e100;
 
 // Eight sites that follow one another along a Hilbert curve; those past the end are at infinity.
 struct alignas(64) Leaf {
     double x[lanes], y[lanes], psi[lanes];
 };
 
-// The boxes of eight children and the largest psi in each.
+// The boxes of eight children, the largest psi in each, and a plane above all psi in it:
+//   psi_j <= rest + slope . (y_j - centre of the box)
+// Where psi is nearly a smooth function of the site, as it is in transport to cells far away, the plane is tight.
 struct alignas(64) Node {
     double low_x[lanes], high_x[lanes], low_y[lanes], high_y[lanes], psi[lanes];
+    double slope_x[lanes], slope_y[lanes], rest[lanes];
+
+    DEBLAI_HD double centre_x(int k) const { return 0.5 * (low_x[k] + high_x[k]); }
+    DEBLAI_HD double centre_y(int k) const { return 0.5 * (low_y[k] + high_y[k]); }
 };
 
 // A node of level 0 has leaves as children. Levels follow one another from 0 to the root.
@@ -72,6 +79,37 @@ DEBLAI_HD std::uint64_t hilbert(std::uint32_t x, std::uint32_t y, int levels) {
     return key;
 }
 
+// Fits the plane of child k to its sites, begin .. end of the scene. Nodes of many sites keep a level one: those far up
+// the tree are visited anyway.
+DEBLAI_HD void fit_plane(const Leaf* leaf, index_t begin, index_t end, int level, Node& node, int k) {
+    constexpr int fitted_levels = 3;
+    node.slope_x[k] = node.slope_y[k] = 0;
+    node.rest[k] = node.psi[k];
+    if (level >= fitted_levels || end - begin < 3) return;
+    const double cx = node.centre_x(k), cy = node.centre_y(k), count = static_cast<double>(end - begin);
+    double x = 0, y = 0, p = 0, xx = 0, xy = 0, yy = 0, xp = 0, yp = 0;
+    for (index_t i = begin; i < end; ++i) {
+        const Leaf& l = leaf[i / lanes];
+        const double u = l.x[i % lanes] - cx, v = l.y[i % lanes] - cy, q = l.psi[i % lanes];
+        x += u, y += v, p += q;
+        xx += u * u, xy += u * v, yy += v * v;
+        xp += u * q, yp += v * q;
+    }
+    xx -= x * x / count, xy -= x * y / count, yy -= y * y / count;
+    xp -= x * p / count, yp -= y * p / count;
+    const double ridge = 1e-9 * (xx + yy), a = xx + ridge, b = yy + ridge, det = a * b - xy * xy;
+    const double gx = (b * xp - xy * yp) / det, gy = (a * yp - xy * xp) / det;
+    if (!(fabs(gx) < most_slope && fabs(gy) < most_slope)) return;
+    double rest = -HUGE_VAL;
+    for (index_t i = begin; i < end; ++i) {
+        const Leaf& l = leaf[i / lanes];
+        rest = fmax(rest, l.psi[i % lanes] - gx * (l.x[i % lanes] - cx) - gy * (l.y[i % lanes] - cy));
+    }
+    node.slope_x[k] = gx;
+    node.slope_y[k] = gy;
+    node.rest[k] = rest;
+}
+
 // Another site at the same place goes before the one at `place`: it has a larger psi, or the same and comes first. Many
 // sites at one place are neighbours along the curve, in the caller's order, so that this spares a search for each.
 DEBLAI_HD bool hidden_by(const Scene& scene, index_t place, index_t other) {
@@ -109,7 +147,8 @@ DEBLAI_HD void set_images(Scene& scene, const Node& root) {
         scene.shift[k][1] = (cell / 3 - 1) * (scene.upper[1] - scene.lower[1]);
         scene.images.low_x[k] = low[0] + scene.shift[k][0], scene.images.high_x[k] = high[0] + scene.shift[k][0];
         scene.images.low_y[k] = low[1] + scene.shift[k][1], scene.images.high_y[k] = high[1] + scene.shift[k][1];
-        scene.images.psi[k] = scene.psi_max;
+        scene.images.psi[k] = scene.images.rest[k] = scene.psi_max;
+        scene.images.slope_x[k] = scene.images.slope_y[k] = 0;
     }
 }
 
