@@ -1,9 +1,48 @@
 """CUDA kernels of deblai, where the build has them. Arguments are views made by deblai._dlpack.view."""
 
+from collections.abc import Callable
+
 _View = object  # a capsule around deblai::View
 
 def device_count() -> int: ...
 def device_name(device: int) -> str: ...
+def multimarginal(
+    points: list[_View | None],
+    weights: list[_View | None],
+    costs: list[_View],
+    sizes: list[int],
+    n_marginals: int,
+    kind: int,
+    s: float,
+    strength: float,
+    epsilon: float,
+    tol: float,
+    max_iter: int,
+    memory: int,
+    report: Callable[[int], bool] | None,
+    potentials: _View,
+    errors: _View,
+    values: _View,
+    stream: int,
+    device: int,
+) -> tuple[int, bool]: ...
+def multimarginal_evaluate(
+    points: list[_View | None],
+    weights: list[_View | None],
+    costs: list[_View],
+    sizes: list[int],
+    n_marginals: int,
+    kind: int,
+    s: float,
+    strength: float,
+    epsilon: float,
+    potentials: _View,
+    pairs: list[_View | None],
+    grad_points: list[_View],
+    plans_only: bool,
+    stream: int,
+    device: int,
+) -> tuple[float, float, float, float]: ...
 def sliced(
     x: _View,
     y: _View,

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cmath>
-#include <limits>
 #include <string>
 #include <vector>
 
@@ -37,9 +36,9 @@ InvalidValue not_symmetric(index_t i, index_t j);
 // Whether entries of M = -c / epsilon are one another's mirror images.
 template <class T>
 DEBLAI_HD bool mirrored(T a, T b) {
-    constexpr T unit = std::numeric_limits<T>::epsilon(), infinity = std::numeric_limits<T>::infinity();
+    constexpr T tolerance = sizeof(T) == 4 ? T(0x1p-17) : T(0x1p-46);  // 64 rounding errors
     const T gap = a > b ? a - b : b - a, size = (a < 0 ? -a : a) + (b < 0 ? -b : b);
-    return a == b || (gap <= 64 * unit * size && size < infinity);
+    return a == b || (gap <= tolerance * size && size - size == T(0));
 }
 
 // Equal marginals whose points are infinitely far from themselves (`alone(i)`) have a plan only if no point has more
