@@ -10,18 +10,6 @@ namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
-// What sums of this many terms may drop below the largest without a trace.
-template <class T>
-double negligible(double terms) {
-    return (sizeof(T) == 4 ? 22.0 : 42.0) + std::log(terms);
-}
-
-// k < 0: there is only one.
-std::string named(const char* argument, int k) {
-    const std::string name = std::string("[multimarginal.sinkhorn] ") + argument;
-    return k < 0 ? name : name + "[" + std::to_string(k) + "]";
-}
-
 }  // namespace
 
 template <class T>
@@ -44,14 +32,9 @@ void Sums<T>::fill(int p) {
     s.size = m.size;
     s.ld = padded<T>(m.size);
     longest_ = std::max(longest_, s.ld);
-    const double mass =
-        m.weights ? require_mass(named("weights", problem_.symmetric ? -1 : p).c_str(), m.weights) : 1.0;
-    s.weights.resize(m.size);
-    s.log_weights.resize(m.size);
-    for (index_t i = 0; i < m.size; ++i) {
-        s.weights[i] = m.weights ? m.weights(i) / mass : 1.0 / static_cast<double>(m.size);
-        s.log_weights[i] = std::log(s.weights[i]);
-    }
+    Masses mass = masses(problem_.symmetric ? -1 : p, m);
+    s.weights = std::move(mass.weights);
+    s.log_weights = std::move(mass.logs);
     s.g = s.log_weights;
     s.lifted.assign(s.ld, -std::numeric_limits<T>::infinity());
     if (problem_.costs) return;
@@ -96,9 +79,7 @@ void Sums<T>::fill_row(int p, int q, index_t i, const Scratch& s, T* out) const 
         const Matrix<const T>& given = problem_.costs[pair];
         for (index_t j = 0; j < b.size; ++j) {
             const double c = p <= q ? given(i, j) : given(j, i);
-            if (std::isnan(c) || c == -infinity)
-                throw InvalidValue(named("cost", problem_.symmetric ? -1 : static_cast<int>(pair)) +
-                                   ": expected numbers or +inf, got " + (c < 0 ? "-inf" : "nan"));
+            if (std::isnan(c) || c == -infinity) throw not_a_cost(problem_.symmetric ? -1 : pair, c);
             out[j] = static_cast<T>(-c / problem_.epsilon);
         }
     } else {
@@ -120,15 +101,8 @@ void Sums<T>::require_symmetric() const {
     const Side<T>& s = side(0);
     const T* const M = stored(0, 0);
     for (index_t i = 0; i < s.size; ++i)
-        for (index_t j = 0; j < i; ++j) {
-            const T a = M[i * s.ld + j], b = M[j * s.ld + i];
-            if (a != b && !(std::abs(a - b) <= 64 * std::numeric_limits<T>::epsilon() * (std::abs(a) + std::abs(b))))
-                throw InvalidValue(
-                    "[multimarginal.sinkhorn] cost: expected a symmetric matrix for equal marginals, got "
-                    "different values at [" +
-                    std::to_string(i) + ", " + std::to_string(j) +
-                    "] and its mirror; give a list of weights for marginals that differ");
-        }
+        for (index_t j = 0; j < i; ++j)
+            if (!mirrored(M[i * s.ld + j], M[j * s.ld + i])) throw not_symmetric(i, j);
 }
 
 template <class T>
@@ -149,15 +123,18 @@ void Sums<T>::set_potential(int p, const double* f) {
 }
 
 template <class T>
-void Sums<T>::conditional(int p, double drift, double* lse) {
-    if (problem_.n_marginals == 2) return streamed(p, lse);
-    sum(roles(p), drift, lse, nullptr);
+bool Sums<T>::conditional(int p, double drift, double* lse) {
+    if (problem_.n_marginals == 2)
+        streamed(p, lse);
+    else
+        sum(choose_roles(problem_, p, -1), drift, lse, nullptr);
+    return !team_.stopped();
 }
 
 template <class T>
 void Sums<T>::pair(int p, int q, T* plan) {
     std::vector<double> lse(side(p).size);
-    sum(roles(p, q), 3.0, lse.data(), plan);
+    sum(choose_roles(problem_, p, q), 3.0, lse.data(), plan);
 }
 
 // Two marginals: nothing but one row's strip is ever stored.
@@ -182,28 +159,6 @@ void Sums<T>::streamed(int p, double* lse) {
     team_.run((a.size + block_rows - 1) / block_rows, run, static_cast<double>(a.size * b.ld));
 }
 
-template <class T>
-Roles Sums<T>::roles(int p, int q) const {
-    Roles roles{p, q, -1, {}};
-    std::vector<int> others;
-    for (int k = 0; k < problem_.n_marginals; ++k)
-        if (k != p && k != q) others.push_back(k);
-    // The longest are contracted and on the side: what is looped over should be short.
-    std::stable_sort(others.begin(), others.end(), [&](int a, int b) { return side(a).size > side(b).size; });
-    auto next = others.begin();
-    roles.r = *next++;
-    if (q < 0) roles.q = *next++;
-    roles.fixed.assign(next, others.end());
-    return roles;
-}
-
-template <class T>
-double Sums<T>::terms(const Roles& roles) const {
-    double count = static_cast<double>(side(roles.q).size) * static_cast<double>(side(roles.r).size);
-    for (const int l : roles.fixed) count *= static_cast<double>(side(l).size);
-    return count;
-}
-
 // The side's log-weights get delta, the contraction's lose the share that the panels carry.
 template <class T>
 void Sums<T>::pack(const Roles& roles) {
@@ -218,36 +173,20 @@ void Sums<T>::pack(const Roles& roles) {
     team_.run(Q.ld / panel<T>, run, static_cast<double>(Q.ld * R.size));
 }
 
-// Calls visit(tuple) for the indices of the fixed marginals whose first is `first`. Equal marginals are visited in
-// sorted tuples, each weighed by its number of orders.
+// Calls visit(tuple, log-weight with all costs among them) for the tuples whose first index is `first`.
 template <class T>
 template <class Visit>
 void Sums<T>::tuples(const Roles& roles, index_t first, const Visit& visit) const {
-    const std::size_t depth = roles.fixed.size();
-    Tuple tuple;
-    if (depth == 0) return visit(tuple);
-    tuple.at.assign(depth, problem_.symmetric ? first : 0);
-    tuple.at[0] = first;
-    for (;;) {
-        double log_weight = problem_.symmetric ? std::lgamma(static_cast<double>(depth) + 1) : 0.0;
-        index_t run = 1;
-        for (std::size_t l = 0; l < depth; ++l) {
-            log_weight += side(roles.fixed[l]).g[tuple.at[l]];
-            for (std::size_t m = 0; m < l; ++m) {
-                const Side<T>& other = side(roles.fixed[l]);
-                log_weight += stored(roles.fixed[m], roles.fixed[l])[tuple.at[m] * other.ld + tuple.at[l]];
-            }
-            run = l > 0 && tuple.at[l] == tuple.at[l - 1] ? run + 1 : 1;
-            if (problem_.symmetric) log_weight -= std::log(static_cast<double>(run));
-        }
-        tuple.log_weight = log_weight;
-        if (log_weight > -infinity) visit(tuple);
-        std::size_t l = depth - 1;
-        while (l > 0 && tuple.at[l] + 1 == side(roles.fixed[l]).size) --l;
-        if (l == 0) return;
-        ++tuple.at[l];
-        for (std::size_t m = l + 1; m < depth; ++m) tuple.at[m] = problem_.symmetric ? tuple.at[l] : 0;
-    }
+    Tuple tuple(roles.fixed.size(), problem_.symmetric, first);
+    do {
+        const double log_weight = tuple.log_weight([&](std::size_t l, double& sum) {
+            const Side<T>& own = side(roles.fixed[l]);
+            sum += own.g[tuple.at[l]];
+            for (std::size_t m = 0; m < l; ++m)
+                sum += stored(roles.fixed[m], roles.fixed[l])[tuple.at[m] * own.ld + tuple.at[l]];
+        });
+        if (log_weight > -infinity) visit(tuple, log_weight);
+    } while (tuple.next([&](std::size_t l) { return side(roles.fixed[l]).size; }));
 }
 
 // Log-weights of the side and of the contraction beside a tuple.
@@ -265,8 +204,8 @@ void Sums<T>::beside(const Roles& roles, const Tuple& tuple, T* t, T* z) const {
 }
 
 template <class T>
-double Sums<T>::shift(const Roles& roles, const Tuple& tuple, index_t i) const {
-    double total = tuple.log_weight;
+double Sums<T>::shift(const Roles& roles, const Tuple& tuple, double log_weight, index_t i) const {
+    double total = log_weight;
     for (std::size_t l = 0; l < tuple.at.size(); ++l)
         total += stored(roles.fixed[l], roles.p)[tuple.at[l] * side(roles.p).ld + i];
     return total;
@@ -280,7 +219,7 @@ void Sums<T>::sum(const Roles& roles, double drift, double* lse, T* plan) {
     const index_t firsts = roles.fixed.empty() ? 1 : side(roles.fixed[0]).size;
     const index_t chunks = plan ? 1 : std::min(firsts, (63 + blocks) / blocks);
     const double inner = static_cast<double>(Q.size) * static_cast<double>(R.size);
-    const double terms = this->terms(roles);
+    const double terms = multimarginal::terms(problem_, roles);
     const double slack = negligible<T>(terms) + 2 * drift;
     constexpr double tiny = std::numeric_limits<T>::min();
     std::vector<LogSum> sums(chunks * P.size), lost(chunks * P.size);
@@ -308,11 +247,11 @@ void Sums<T>::sum(const Roles& roles, double drift, double* lse, T* plan) {
                    s.left,
                    s.side,
                    plan != nullptr};
-        const auto visit = [&](const Tuple& tuple) {
+        const auto visit = [&](const Tuple& tuple, double log_weight) {
             if (team_.stop().requested(worker)) return;
             beside(roles, tuple, s.t, s.z);
             for (index_t i = 0; i < rows; ++i) {
-                s.shift[i] = shift(roles, tuple, begin + i);
+                s.shift[i] = shift(roles, tuple, log_weight, begin + i);
                 const double predicted = P.log_weights[begin + i] - P.g[begin + i];
                 s.floor[i] = roles.fixed.empty() ? -infinity : predicted - slack - s.shift[i];
             }
@@ -359,16 +298,16 @@ void Sums<T>::exact(const Roles& roles, index_t i, int worker, double* lse, T* p
     const Scratch s = scratch(worker);
     const T* const pq = stored(roles.p, roles.q) + i * Q.ld;
     const T* const pr = stored(roles.p, roles.r) + i * R.ld;
-    const double cut = negligible<T>(terms(roles));
+    const double cut = negligible<T>(terms(problem_, roles));
     const index_t firsts = roles.fixed.empty() ? 1 : side(roles.fixed[0]).size;
     Scaled total{-infinity, 0};
     Row<T> row{
         Q.size, R.ld,   stretches(R.ld), s.row, s.a_tops, s.z, stored(roles.q, roles.r), tops_[index(roles.q, roles.r)],
         cut,    &total, nullptr,         0};
-    const auto visit = [&](const Tuple& tuple) {
+    const auto visit = [&](const Tuple& tuple, double log_weight) {
         if (team_.stop().requested(worker)) return;
         beside(roles, tuple, s.t, s.z);
-        const double shifted = shift(roles, tuple, i);
+        const double shifted = shift(roles, tuple, log_weight, i);
         for (index_t k = 0; k < R.ld; ++k) s.row[k] = s.t[k] + share_[k] + pr[k];
         for (index_t j = 0; j < Q.size; ++j)
             s.z[j] = delta_[j] > -infinity ? static_cast<T>(shifted + (s.z[j] - delta_[j] + pq[j])) : s.z[j];

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "buffer.hpp"
-#include "deblai/multimarginal.hpp"
+#include "deblai/multimarginal-host.hpp"
 #include "deblai/parallel.hpp"
 #include "multimarginal-kernels.hpp"
 
@@ -38,14 +38,8 @@ struct Side {
     std::vector<T> lifted, points;
 };
 
-// Which marginals are what in one sum: p has the rows, q the columns, r is contracted, the rest are looped over.
-struct Roles {
-    int p, q, r = -1;
-    std::vector<int> fixed;
-};
-
 template <class T>
-class Sums {
+class Sums final : public Conditionals {
 public:
     struct Sizes {                                  // bytes
         std::size_t sides, costs, panels, scratch;  // scratch: of each thread
@@ -56,11 +50,9 @@ public:
     Sums(const Problem<T>& problem, const Kernels<T>& kernels, Team& team);
 
     const Side<T>& side(int p) const { return sides_[problem_.symmetric ? 0 : p]; }
-    void set_potential(int p, const double* f);
-
-    // lse(i) = log of the sum over all marginals but p. `drift`: by how much lse may differ from -f_p / epsilon, which
-    // predicts it; inf if nothing is known. Void after a stop.
-    void conditional(int p, double drift, double* lse);
+    const std::vector<double>& weights(int p) const override { return side(p).weights; }
+    void set_potential(int p, const double* f) override;
+    bool conditional(int p, double drift, double* lse) override;
     // plan(i, j), rows of side(q).ld: the plan of the pair (p, q). For three marginals or more.
     void pair(int p, int q, T* plan);
     // Row i of the plan of two marginals, given that of M.
@@ -73,10 +65,6 @@ private:
     static constexpr index_t block_rows = 32;
     static constexpr index_t strip = 512;  // columns of one row at a time where nothing is stored
 
-    struct Tuple {  // indices of the fixed marginals; their log-weight with all costs among them
-        std::vector<index_t> at;
-        double log_weight = 0;
-    };
     struct Scratch {
         T *row, *plan, *x, *a_tops, *t, *z, *left, *side;
         double *shift, *floor, *total, *scale, *weight;
@@ -92,13 +80,11 @@ private:
     void require_symmetric() const;
 
     void streamed(int p, double* lse);
-    Roles roles(int p, int q = -1) const;
-    double terms(const Roles& roles) const;
     void pack(const Roles& roles);
     template <class Visit>
     void tuples(const Roles& roles, index_t first, const Visit& visit) const;
     void beside(const Roles& roles, const Tuple& tuple, T* t, T* z) const;
-    double shift(const Roles& roles, const Tuple& tuple, index_t i) const;
+    double shift(const Roles& roles, const Tuple& tuple, double log_weight, index_t i) const;
     void sum(const Roles& roles, double drift, double* lse, T* plan);
     void exact(const Roles& roles, index_t i, int worker, double* lse, T* plan) const;
 

@@ -1,10 +1,5 @@
 #include "deblai/multimarginal.hpp"
 
-#include <chrono>
-#include <string>
-
-#include "anderson.hpp"
-#include "deblai/error.hpp"
 #include "levels.hpp"
 #include "multimarginal-sums.hpp"
 
@@ -20,7 +15,6 @@ constexpr const Kernels<double>* levels_f64[] = DEBLAI_LEVELS(multimarginal_f64)
 const Kernels<float>& kernels(const char* simd, float) { return pick(levels_f32, simd); }
 const Kernels<double>& kernels(const char* simd, double) { return pick(levels_f64, simd); }
 
-constexpr auto report_interval = std::chrono::milliseconds(100);
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
 // Rough cost of one sweep in nanoseconds of one thread; decides only whether threads are worth starting.
@@ -31,62 +25,7 @@ double work_estimate(const Problem<T>& q) {
     return terms;
 }
 
-// Where the potential of each distinct marginal begins.
-template <class T>
-std::vector<index_t> offsets(const Problem<T>& q) {
-    std::vector<index_t> at(q.distinct() + 1, 0);
-    for (int p = 0; p < q.distinct(); ++p) at[p + 1] = at[p] + q.marginals[p].size;
-    return at;
-}
-
-// Moves x towards `from` until no entry is further than `most`; returns the distance left.
-double shorten(std::vector<double>& x, const std::vector<double>& from, double most) {
-    double far = 0;
-    for (std::size_t i = 0; i < x.size(); ++i) far = std::max(far, std::abs(x[i] - from[i]));
-    if (far <= most) return far;
-    for (std::size_t i = 0; i < x.size(); ++i) x[i] = from[i] + (x[i] - from[i]) * (most / far);
-    return most;
-}
-
-// Points that are infinitely far from themselves share no plan beyond 1 / N of the mass each.
-template <class T>
-void require_room(const Problem<T>& q, const Sums<T>& sums) {
-    if (!q.symmetric) return;
-    const Side<T>& side = sums.side(0);
-    for (index_t i = 0; i < side.size; ++i) {
-        if (side.weights[i] * q.n_marginals <= 1.0 + 1e-6) continue;
-        if (sums.row(0, q.n_marginals > 2 ? 0 : 1, i, 0)[i] > -infinity) continue;
-        throw InvalidValue("[multimarginal.sinkhorn] weights: expected at most 1/" + std::to_string(q.n_marginals) +
-                           " of the mass at a point whose cost with itself is infinite, got " +
-                           std::to_string(side.weights[i]) + " at [" + std::to_string(i) + "]");
-    }
-}
-
 }  // namespace
-
-template <class T>
-void require_shapes(const Problem<T>& q) {
-    const auto require = [](bool ok, const char* message) {
-        if (!ok) throw InvalidValue(std::string("[multimarginal.sinkhorn] ") + message);
-    };
-    require(q.n_marginals >= 2, "n_marginals: expected at least 2");
-    require(q.epsilon > 0 && q.epsilon < infinity, "epsilon: expected a positive finite number");
-    for (int p = 0; p < q.distinct(); ++p) {
-        const Marginal<T>& m = q.marginals[p];
-        require(m.size > 0, "points: expected at least one point a marginal");
-        require(m.size < (index_t{1} << 31), "points: expected fewer than 2^31 points");
-        require(!m.weights || m.weights.size == m.size, "weights: expected one weight per point");
-        if (q.costs) continue;
-        require(m.points.rows == m.size && m.points.cols > 0, "points: expected shape (n, d)");
-        require(m.points.cols == q.marginals[0].points.cols, "points: expected as many coordinates in each marginal");
-    }
-    for (int a = 0; q.costs && a < q.distinct(); ++a)
-        for (int b = q.symmetric ? a : a + 1; b < q.distinct(); ++b) {
-            const Matrix<const T>& c = q.costs[q.pair(a, b)];
-            require(c && c.rows == q.marginals[a].size && c.cols == q.marginals[b].size,
-                    "cost: expected matrices of one row and one column per point of the pair");
-        }
-}
 
 template <class T>
 Progress sinkhorn(const Problem<T>& q, const Schedule& schedule, double* potentials, double* errors, double* values,
@@ -95,79 +34,10 @@ Progress sinkhorn(const Problem<T>& q, const Schedule& schedule, double* potenti
     const Kernels<T>& kernel = kernels(control.simd, T{});
     Team team(control, work_estimate(q) * static_cast<double>(std::min<index_t>(schedule.max_iter, 100)));
     Sums<T> sums(q, kernel, team);
-    require_room(q, sums);
-    const std::vector<index_t> at = offsets(q);
-    std::vector<double> metric, x(potentials, potentials + at.back()), image, safe = x, lse;
-    for (int p = 0; p < q.distinct(); ++p)
-        metric.insert(metric.end(), sums.side(p).weights.begin(), sums.side(p).weights.end());
-    Anderson anderson(schedule.memory, metric);
-    Progress done{0, false};
-    double best = -infinity, lowest = infinity, drift = infinity;  // the highest dual value so far
-    double reach = 1;                                              // of a leap, in units of epsilon
-    bool leapt = false;
-    auto reported = std::chrono::steady_clock::now();
-    for (;;) {
-        // One sweep from x: its image, the marginal error on the way, and the dual value (of x in symmetric mode, of
-        // the image in general mode, where it is of mass 1).
-        image = x;
-        double error = 0, value = 0, moved = 0;
-        for (int p = 0; p < q.distinct(); ++p) sums.set_potential(p, &x[at[p]]);
-        for (int p = 0; p < q.distinct(); ++p) {
-            const Side<T>& side = sums.side(p);
-            lse.resize(side.size);
-            sums.conditional(p, drift, lse.data());
-            if (team.stopped()) return done;
-            double off = 0, mass = 0;
-            for (index_t i = 0; i < side.size; ++i) {
-                double& now = image[at[p] + i];
-                const double a = side.weights[i];
-                if (lse[i] == -infinity) {
-                    if (a == 0) continue;
-                    throw InvalidValue("[multimarginal.sinkhorn] cost: point " + std::to_string(i) + " of marginal " +
-                                       std::to_string(p) + " has infinite cost with all choices of the others");
-                }
-                const double next = -q.epsilon * lse[i], step = (next - now) / q.epsilon;
-                off += a * std::abs(std::expm1(-step));
-                mass += a * std::exp(-step);
-                moved = std::max(moved, std::abs(step));
-                value += q.symmetric ? a * now * q.n_marginals : a * next;
-                now = q.symmetric ? now + (next - now) / q.n_marginals : next;
-            }
-            error = std::max(error, off);
-            if (q.symmetric)
-                value -= q.epsilon * (mass - 1);
-            else
-                sums.set_potential(p, &image[at[p]]);
-        }
-        values[done.sweeps] = value;
-        errors[done.sweeps++] = error;
-        done.converged = error <= schedule.tol;
-        bool last = done.converged || done.sweeps >= schedule.max_iter;
-
-        // A leap that lowers the dual value by more than the marginal error excuses is taken back; so is one to NaN.
-        const bool fell = leapt && !(value >= best - q.epsilon * std::min(1.0, lowest));
-        if (fell && !done.converged) {
-            x = safe;
-            leapt = false;
-            reach *= 0.25;
-            drift = infinity;
-        } else {
-            best = std::max(best, value);
-            lowest = std::min(lowest, error);
-            safe = image;
-            std::copy(q.symmetric ? x.begin() : image.begin(), q.symmetric ? x.end() : image.end(), potentials);
-            if (leapt) reach *= 2;
-            x = anderson.next(x, image);
-            leapt = shorten(x, image, reach * q.epsilon) > 0;
-            drift = moved + reach;
-        }
-        const auto now = std::chrono::steady_clock::now();
-        if (schedule.report && now - reported >= report_interval) {
-            reported = now;
-            last |= schedule.report(schedule.context, done.sweeps);
-        }
-        if (last) return done;
-    }
+    if (q.symmetric)
+        require_room(sums.weights(0), q.n_marginals,
+                     [&](index_t i) { return sums.row(0, q.n_marginals > 2 ? 0 : 1, i, 0)[i] == -infinity; });
+    return iterate(q, schedule, sums, potentials, errors, values);
 }
 
 namespace {
@@ -285,30 +155,16 @@ Summary evaluate(const Problem<T>& q, const double* potentials, const Output<T>&
                 });
             }
     }
-    Summary s{0, 0, 0, 0, !team.stopped()};
-    if (!s.finished) return s;
-
-    const double pairs = q.symmetric ? 0.5 * N * (N - 1) : 1.0;
-    for (int p = 0; p < q.distinct(); ++p) {
-        const Side<T>& side = sums.side(p);
-        double off = 0, mass = 0;
-        for (index_t i = 0; i < side.size; ++i) {
-            const double m = tally.marginals_[at[p] + i];
-            off += std::abs(m - side.weights[i]);
-            mass += m;
-            s.value_linear += pairs * tally.linear_[at[p] + i];
-            s.value += (q.symmetric ? N : 1) * side.weights[i] * potentials[at[p] + i];
-        }
-        if (p == 0) s.mass = mass;
-        s.marginal_error = std::max(s.marginal_error, off);
-        if (tally.gradients_.empty() || tally.gradients_[p].empty()) continue;
+    if (team.stopped()) return {0, 0, 0, 0, false};
+    for (int p = 0; p < q.distinct() && !tally.gradients_.empty(); ++p) {
+        if (tally.gradients_[p].empty()) continue;
         const Matrix<T>& to = out.grad_points[p];
+        const double factor = q.symmetric ? 2 * pairs_of_one(q) : 1.0;
         for (index_t i = 0; i < to.rows; ++i)
             for (index_t k = 0; k < to.cols; ++k)
-                to(i, k) = static_cast<T>(tally.gradients_[p][i * to.cols + k] * 2 * pairs / (q.symmetric ? 1 : 2));
+                to(i, k) = static_cast<T>(tally.gradients_[p][i * to.cols + k] * factor);
     }
-    s.value -= q.epsilon * (s.mass - 1.0);
-    return s;
+    return summarise(q, sums, potentials, tally.marginals_, tally.linear_);
 }
 
 template <class T>
@@ -325,7 +181,6 @@ std::size_t workspace_bytes(const Problem<T>& q, int threads) {
 }
 
 #define DEBLAI_INSTANCES(T)                                                                                    \
-    template void require_shapes(const Problem<T>&);                                                           \
     template Progress sinkhorn(const Problem<T>&, const Schedule&, double*, double*, double*, const Control&); \
     template Summary evaluate(const Problem<T>&, const double*, const Output<T>&, const Control&);             \
     template std::size_t workspace_bytes(const Problem<T>&, int);
