@@ -14,10 +14,11 @@ set(CMAKE_CUDA_VISIBILITY_PRESET hidden)
 set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
 message(STATUS "deblai: CUDA ${CMAKE_CUDA_COMPILER_VERSION} kernels for ${CMAKE_CUDA_ARCHITECTURES}")
 
-add_library(deblai_cuda STATIC src/call.cu src/device.cu src/laguerre.cu src/lloyd.cu src/lloyd-seed.cu
-            src/multimarginal.cu src/sliced.cu src/sort_f32.cu src/sort_f64.cu src/validate.cu)
+add_library(deblai_cuda STATIC
+            src/call.cu src/device.cu src/validate.cu src/laguerre/laguerre.cu src/lloyd/lloyd.cu src/lloyd/lloyd-seed.cu
+            src/multimarginal/multimarginal.cu src/sliced/sliced.cu src/sliced/sort_f32.cu src/sliced/sort_f64.cu)
 add_library(deblai::cuda ALIAS deblai_cuda)
-target_include_directories(deblai_cuda PUBLIC include)
+target_include_directories(deblai_cuda PUBLIC include PRIVATE src)
 target_link_libraries(deblai_cuda PUBLIC deblai::core)
 # Never --use_fast_math: float32 stays IEEE, without TF32.
 set(deblai_cuda_flags -Xcompiler=-Wall,-Wextra -Xfatbin=-compress-all)
