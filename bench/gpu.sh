@@ -49,6 +49,7 @@ stage() { # name data-file command...: runs it, with its output in a log, and re
     record "$name" "$status" "$(python3 -c "print(round($EPOCHREALTIME - $begin, 1))")" "$data"
 }
 
+kernels=(sliced laguerre lloyd multimarginal)
 config=(-DDEBLAI_CUDA=ON -DCMAKE_CUDA_ARCHITECTURES=90)
 install() { # into site-packages, or beside them where those are read-only
     local flags=(--no-build-isolation --no-deps --no-index -C build-dir="$work/wheel"
@@ -57,9 +58,9 @@ install() { # into site-packages, or beside them where those are read-only
 }
 compile() {
     cmake -S . -B "$work/cpp" -G Ninja -DCMAKE_BUILD_TYPE=Release -DDEBLAI_TESTS=ON -DDEBLAI_BENCH=ON "${config[@]}" &&
-        cmake --build "$work/cpp" --target test_sliced_cuda bench_sliced_cuda bench_sliced
+        cmake --build "$work/cpp" --target $(printf 'test_%s_cuda ' "${kernels[@]}") bench_sliced_cuda bench_sliced
 }
-sanitize() { timeout 120 compute-sanitizer --tool "$1" --error-exitcode 9 "$work/cpp/cuda/tests/test_sliced_cuda" quick; }
+sanitize() { timeout 120 compute-sanitizer --tool "$1" --error-exitcode 9 "$work/cpp/cuda/tests/test_$2_cuda" quick; }
 none=$work/none.json
 
 stage build-python "$none" install
@@ -69,10 +70,14 @@ stage info "$work/info.json" python3 -c "
 import deblai, json
 json.dump(deblai.info(), open('$work/info.json', 'w'))
 assert deblai.info()['cuda'], 'no CUDA device'"
-stage test-cpp "$none" "$work/cpp/cuda/tests/test_sliced_cuda"
+for kernel in "${kernels[@]}"; do
+    stage "test-$kernel" "$none" "$work/cpp/cuda/tests/test_${kernel}_cuda"
+done
 stage test-python "$none" python3 -m pytest tests/gpu -m gpu -q -p no:cacheprovider
-stage memcheck "$none" sanitize memcheck
-stage racecheck "$none" sanitize racecheck
+for kernel in "${kernels[@]}"; do
+    stage "memcheck-$kernel" "$none" sanitize memcheck "$kernel"
+    stage "racecheck-$kernel" "$none" sanitize racecheck "$kernel"
+done
 stage bench-cuda "$work/cuda.json" "$work/cpp/cuda/bench_sliced_cuda" "$work/cuda.json"
 stage bench-cpu "$work/cpu.json" "$work/cpp/bench/bench_sliced" "$(nproc)" "$work/cpu.json"
 stage bench-peers "$work/peers.json" python3 bench/gpu_sliced.py "$work/peers.json"

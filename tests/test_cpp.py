@@ -20,7 +20,7 @@ JOBS = str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else
 NVCC = shutil.which("nvcc")
 
 
-EMULATED = {"lloyd-cuda-emulated", "sliced-cuda-emulated"}
+EMULATED = {f"{kernel}-cuda-emulated" for kernel in ("laguerre", "lloyd", "multimarginal", "sliced")}
 
 
 def run(*command, cwd, env=None, check=True, timeout=900):
@@ -109,4 +109,4 @@ def test_cuda_with_nvcc(root):
     run("cmake", "-S", root, "-G", "Ninja", "-B", build, "-D", "DEBLAI_CUDA=ON", cwd=root)
     run("cmake", "--build", build, "--parallel", JOBS, cwd=root)
     compiled = [path.name for path in build.rglob("*.cu.o")]
-    assert {"lloyd.cu.o", "sliced.cu.o"} <= set(compiled)
+    assert {"laguerre.cu.o", "lloyd.cu.o", "multimarginal.cu.o", "sliced.cu.o"} <= set(compiled)

@@ -6,7 +6,10 @@ has, or on CUDA where the arrays are.
 
 from __future__ import annotations
 
-from . import costs, errors, measures, multimarginal, quantization, results, sliced
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from . import errors
 from ._backend import get_num_threads, set_num_threads, use_backend
 from ._info import info
 from .errors import ConvergenceWarning, DeblaiError, Interrupted
@@ -30,10 +33,25 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> str:
-    """Look the version up only when somebody asks: importlib.metadata is half of the import time."""
+if TYPE_CHECKING:
+    from . import costs, measures, multimarginal, quantization, results, sliced
+
+_ROOMS = {"costs", "measures", "multimarginal", "quantization", "results", "sliced"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a room when somebody enters it, and look the version up when somebody asks.
+
+    importlib.metadata alone is half of the import time.
+    """
+    if name in _ROOMS:
+        return import_module(f".{name}", __name__)
     if name == "__version__":
         from ._version import __version__
 
         return __version__
     raise AttributeError(f"module 'deblai' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,6 +1,6 @@
 // The radix sort against std::sort, compiled here for a level of its own.
 #define DEBLAI_LEVEL test_level
-#include "sort-inl.hpp"
+#include "sliced/sort-inl.hpp"
 
 #include <algorithm>
 #include <bit>

@@ -2,74 +2,18 @@
 // and runs equal to the bit. Compiled against tests/gpu/emulated it runs on the host.
 // Usage: test_sliced_cuda [quick]; quick leaves out large shapes, for compute-sanitizer and the emulation.
 // Returns 0 when all agree, 77 where there is no CUDA device.
-#include <cuda_runtime.h>
-
-#include <cmath>
-#include <cstdio>
-#include <cstring>
-#include <string>
-#include <vector>
-
-#include "deblai/cuda/device.hpp"
 #include "deblai/cuda/sliced.hpp"
-#include "deblai/error.hpp"
-#include "deblai/rng.hpp"
+#include "twin.hpp"
 
 namespace {
 
+using namespace deblai::test;
 using deblai::index_t;
 using deblai::Matrix;
 using deblai::Vector;
 using deblai::sliced::Estimate;
 using deblai::sliced::Output;
 using deblai::sliced::Problem;
-
-int checks = 0, failures = 0;
-
-void expect(bool ok, const std::string& what) {
-    ++checks;
-    if (ok) return;
-    ++failures;
-    std::printf("FAILED %s\n", what.c_str());
-}
-
-void check(cudaError_t status) {
-    if (status != cudaSuccess) throw deblai::cuda::Error(cudaGetErrorString(status));
-}
-
-// The same values on the host and on the device.
-template <class T>
-struct Twin {
-    std::vector<T> host;
-    T* device = nullptr;
-
-    explicit Twin(std::vector<T> values) : host(std::move(values)) {
-        if (host.empty()) return;
-        check(cudaMalloc(reinterpret_cast<void**>(&device), host.size() * sizeof(T)));
-        check(cudaMemcpy(device, host.data(), host.size() * sizeof(T), cudaMemcpyHostToDevice));
-    }
-    ~Twin() { cudaFree(device); }
-    Twin(const Twin&) = delete;
-    Twin& operator=(const Twin&) = delete;
-
-    std::vector<T> fetch() const {
-        std::vector<T> values(host.size());
-        if (device) check(cudaMemcpy(values.data(), device, host.size() * sizeof(T), cudaMemcpyDeviceToHost));
-        return values;
-    }
-};
-
-template <class T>
-std::vector<T> gaussian(index_t count, std::uint64_t seed) {
-    const deblai::Philox philox(seed);
-    std::vector<T> out(count);
-    for (index_t i = 0; i < count; ++i) {
-        const auto b = philox(i);
-        const double r = std::sqrt(-2 * std::log(deblai::uniform_open(b.word[0], b.word[1])));
-        out[i] = static_cast<T>(r * std::cos(2 * 3.14159265358979 * deblai::uniform_open(b.word[2], b.word[3])));
-    }
-    return out;
-}
 
 enum class Weights { none, random, integers, heavy, zeros };
 
@@ -104,21 +48,6 @@ std::string name(const Case& c) {
                   static_cast<long long>(c.d), static_cast<long long>(c.L), static_cast<int>(c.a),
                   static_cast<int>(c.b), c.p, c.grad_points, c.grad_weights, c.strided, c.only_x);
     return text;
-}
-
-template <class T>
-double relative_error(const std::vector<T>& got, const std::vector<T>& want) {
-    double difference = 0, norm = 0;
-    for (std::size_t i = 0; i < got.size(); ++i) {
-        difference += std::pow(static_cast<double>(got[i]) - static_cast<double>(want[i]), 2);
-        norm += std::pow(static_cast<double>(want[i]), 2);
-    }
-    return norm > 0 ? std::sqrt(difference / norm) : std::sqrt(difference);
-}
-
-template <class T>
-bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
-    return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
 }
 
 // Inputs of a case, and outputs that begin at 0.25: gradients are added.
@@ -252,16 +181,6 @@ void compare_all(bool quick) {
     compare<T>({500, 400, 784, 1000, W::none, W::none, 2, true, true});
 }
 
-template <class F>
-std::string message(const F& f) {
-    try {
-        f();
-    } catch (const deblai::InvalidValue& e) {
-        return e.what();
-    }
-    return "no error";
-}
-
 void compare_errors() {
     const auto spoiled = [](const char* what, const auto& spoil) {
         Case c{50, 60, 3, 4, Weights::random, Weights::random};
@@ -329,13 +248,7 @@ void compare_chunks(const Case& c) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (deblai::cuda::device_count() == 0) {
-        std::printf("skipped: no CUDA device\n");
-        return 77;
-    }
-    const bool quick = argc > 1 && std::string(argv[1]) == "quick";
-    try {
-        std::printf("%s\n", deblai::cuda::device_name(0).c_str());
+    return run(argc, argv, [](bool quick) {
         compare_all<float>(quick);
         compare_all<double>(quick);
 #if defined(DEBLAI_EMULATED)
@@ -344,9 +257,5 @@ int main(int argc, char** argv) {
         if (!quick) stop_between_chunks<float>({4000000, 4000000, 1, 64, Weights::none, Weights::none, 2, false});
 #endif
         compare_errors();
-    } catch (const std::exception& e) {
-        expect(false, std::string("exception: ") + e.what());
-    }
-    std::printf("%d checks, %d failed\n", checks, failures);
-    return failures == 0 ? 0 : 1;
+    });
 }

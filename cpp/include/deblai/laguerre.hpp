@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "deblai/error.hpp"
 #include "deblai/parallel.hpp"
 #include "deblai/view.hpp"
 
@@ -52,7 +53,8 @@ Summary cells(const Problem<T>& problem, const Output<T>& output, const Control&
 
 // The polygons, counter-clockwise: vertices offsets(i) .. offsets(i + 1) are those of cell i, and neighbours(k) is the
 // site across the edge from vertex k to the next, -1 for the border of the box. `offsets` holds the running sums of
-// Output::count, from a call with the same problem (its density does not matter) and instruction set.
+// Output::count, from a call with the same problem (its density does not matter) and instruction set; cells of count 0
+// are not computed. Returns the number of cells done.
 template <class T>
 index_t polygons(const Problem<T>& problem, Vector<const std::int64_t> offsets, Matrix<T> vertices,
                  Vector<std::int64_t> neighbours, const Control& control = {});
@@ -61,5 +63,11 @@ index_t polygons(const Problem<T>& problem, Vector<const std::int64_t> offsets, 
 // vertices want 160 bytes more for each.
 template <class T>
 std::size_t workspace_bytes(const Problem<T>& problem, int threads);
+
+// The errors of these checks, for whoever finds a bad entry elsewhere (on a device). Magnitudes below these are taken.
+inline constexpr double most_site = 1e100, most_psi = 1e200;
+InvalidValue bad_entry(const char* argument, double most, double value, index_t row, index_t col);
+InvalidValue bad_pixel(double value, index_t i, index_t j);
+InvalidValue bad_mass(double total);
 
 }  // namespace deblai::laguerre

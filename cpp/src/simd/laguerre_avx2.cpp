@@ -1,2 +1,2 @@
 #define DEBLAI_LEVEL avx2
-#include "../laguerre-inl.hpp"
+#include "../laguerre/laguerre-inl.hpp"

@@ -1,2 +1,2 @@
 #define DEBLAI_LEVEL baseline
-#include "../laguerre-inl.hpp"
+#include "../laguerre/laguerre-inl.hpp"

@@ -1,2 +1,2 @@
 #define DEBLAI_LEVEL avx2
-#include "../lloyd-inl.hpp"
+#include "../lloyd/lloyd-inl.hpp"

@@ -1,2 +1,2 @@
 #define DEBLAI_LEVEL baseline
-#include "../lloyd-inl.hpp"
+#include "../lloyd/lloyd-inl.hpp"

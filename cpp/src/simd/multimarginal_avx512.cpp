@@ -1,2 +1,2 @@
 #define DEBLAI_LEVEL avx512
-#include "../multimarginal-inl.hpp"
+#include "../multimarginal/multimarginal-inl.hpp"

@@ -1,2 +1,2 @@
 #define DEBLAI_LEVEL avx2
-#include "../sliced-inl.hpp"
+#include "../sliced/sliced-inl.hpp"

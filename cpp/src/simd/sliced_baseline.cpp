@@ -1,2 +1,2 @@
 #define DEBLAI_LEVEL baseline
-#include "../sliced-inl.hpp"
+#include "../sliced/sliced-inl.hpp"

@@ -1,2 +1,2 @@
 #define DEBLAI_LEVEL avx2
-#include "../vmath-inl.hpp"
+#include "../vmath/vmath-inl.hpp"

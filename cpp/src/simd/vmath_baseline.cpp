@@ -1,2 +1,2 @@
 #define DEBLAI_LEVEL baseline
-#include "../vmath-inl.hpp"
+#include "../vmath/vmath-inl.hpp"

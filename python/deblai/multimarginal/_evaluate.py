@@ -244,16 +244,17 @@ class _Reference:
         def host(v: Any) -> Any:
             return None if v is None else np.asarray(q.library.numpy(v), np.float64)
 
-        for p, x in enumerate(q.points):
+        at = [""] if q.symmetric else [f"[{p}]" for p in range(count)]
+        for name, x in zip(at, q.points, strict=True):
             if x is not None and not np.isfinite(host(x)).all():
-                raise errors.InvalidValue(f"[{OPERATION}] points[{p}]: expected finite values, got nan or inf")
+                raise errors.InvalidValue(f"[{OPERATION}] points{name}: expected finite values, got nan or inf")
         self.points = [host(x) for x in q.points]
         weights = []
-        for p, (w, n) in enumerate(zip(q.weights, q.sizes, strict=True)):
+        for name, w, n in zip(at, q.weights, q.sizes, strict=True):
             a = np.full(n, 1.0 / n) if w is None else host(w)
             if not np.isfinite(a).all() or (a < 0).any() or not 0 < a.sum() < inf:
                 raise errors.InvalidValue(
-                    f"[{OPERATION}] weights[{p}]: expected finite nonnegative weights of positive total mass"
+                    f"[{OPERATION}] weights{name}: expected finite nonnegative weights of positive total mass"
                 )
             weights.append(a / a.sum())
         every = [(p, r) for p in range(count) for r in range(p + 1, count)]
@@ -266,10 +267,8 @@ class _Reference:
         if given:
             self.costs = {pair: given[0 if q.shared or q.symmetric else k] for k, pair in enumerate(every)}
         else:
-            at = [0] * count if q.symmetric else range(count)
-            self.costs = {
-                (p, r): multimarginal.pair_cost(self.points[at[p]], self.points[at[r]], *kind) for p, r in every
-            }
+            between, points = multimarginal.pair_cost, self.points * count if q.symmetric else self.points
+            self.costs = {(p, r): between(points[p], points[r], *kind) for p, r in every}
 
     def split(self, potentials: Array) -> list[Array]:
         """Return one potential a marginal."""

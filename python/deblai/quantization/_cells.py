@@ -53,7 +53,7 @@ def _arrays(q: Problem) -> list[Any]:
             raise errors.InvalidValue(f"[{OPERATION}] {name}: expected finite values, got nan or inf")
     sites, psi, density = arrays
     for name, v, most in (("sites", sites, 1e100), ("psi", psi, 1e200)):
-        if v is not None and not (np.abs(v) < most).all():
+        if v is not None and not (np.abs(v.astype(np.float64)) < most).all():
             raise errors.InvalidValue(f"[{OPERATION}] {name}: expected values below {np.log10(most):g} powers of ten")
     if density is not None and ((density < 0).any() or not 0 < density.sum(dtype=float) < np.inf):
         raise errors.InvalidValue(f"[{OPERATION}] measure.values: expected finite nonnegative values with a mass")
@@ -178,7 +178,6 @@ def geometry(q: Problem, count: Any, plan: _backend.Plan) -> Geometry:
         return Geometry(offsets, library.export(xy, sites), library.device_array(p.label[real], sites))
     vertices = library.empty((total, 2), library.dtype(sites), sites)
     neighbours = library.empty((total,), "int64", sites)
-    # Cells that an interrupt left out have no vertices here; the kernel would find theirs.
     arguments = (
         library.view(sites),
         None if q.psi is None else library.view(q.psi),
@@ -189,9 +188,12 @@ def geometry(q: Problem, count: Any, plan: _backend.Plan) -> Geometry:
         library.view(vertices, True),
         library.view(neighbours, True),
     )
-    if plan.backend == "cuda":
-        index = int(library.device(sites).partition(":")[2] or 0)
-        _backend.cuda_module().laguerre_polygons(*arguments, library.stream(sites), index)
-    else:
-        _core.laguerre_polygons(*arguments, plan.threads, plan.simd)
+    try:
+        if plan.backend == "cuda":
+            index = int(library.device(sites).partition(":")[2] or 0)
+            _backend.cuda_module().laguerre_polygons(*arguments, library.stream(sites), index)
+        else:
+            _core.laguerre_polygons(*arguments, plan.threads, plan.simd)
+    except KeyboardInterrupt:
+        raise errors.Interrupted(f"[{OPERATION}] interrupted in the polygons") from None
     return Geometry(offsets, library.finish(vertices, sites), library.finish(neighbours, sites))

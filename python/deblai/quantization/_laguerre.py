@@ -91,8 +91,8 @@ def laguerre(
     Cells(n=2, empty=0, energy=0.104167, backend='cpu/...')
     >>> cells.mass
     array([0.5, 0.5])
-    >>> cells.polygon(1).tolist()
-    [[0.5, 1.0], [0.5, 0.0], [1.0, 0.0], [1.0, 1.0]]
+    >>> sorted(cells.polygon(1).tolist())
+    [[0.5, 0.0], [0.5, 1.0], [1.0, 0.0], [1.0, 1.0]]
     >>> cells.neighbours_of(1).tolist()
     [0]
 
@@ -110,6 +110,11 @@ def laguerre(
         )
     if measure.dim != 2:
         raise errors.InvalidValue(f"[{OPERATION}] measure: expected 2 dimensions, got {measure.dim}")
+    sides = [b - a for a, b in zip(measure.lower, measure.upper, strict=True)]
+    if not all(1e-100 < v < 1e100 for v in (*sides, *(1 + abs(v) for v in measure.lower))):
+        raise errors.InvalidValue(
+            f"[{OPERATION}] measure: expected a box with sides and corners between 1e-100 and 1e100, got {measure}"
+        )
     if not isinstance(periodic, bool | np.bool_):
         raise errors.InvalidType(f"[{OPERATION}] periodic: expected True or False, got {periodic!r}")
     library, (sites, psi) = gather(OPERATION, {"sites": sites, "psi": psi}, traces=True)

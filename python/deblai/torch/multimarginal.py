@@ -43,8 +43,8 @@ def multimarginal_sinkhorn(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, list[Tensor]]:
     """Return value (0-d), [value, <c, plan>, mass, marginal error, sweeps], potentials, history and gradients.
 
-    The middle three are float64 on the CPU, the history padded to `max_iter` rows. An empty tensor stands for a weight
-    that is not there; gradients that are not wanted are empty, in the order points, weights, matrices.
+    The middle three are float64 on the CPU, the history padded with zeros to `max_iter` rows. An empty tensor stands
+    for a weight that is not there; gradients that are not wanted are empty, in the order points, weights, matrices.
     """
     cost = of_kind(KINDS[kind], s, strength)
     q = _problem(points, weights, matrices, sizes, n_marginals, cost, epsilon, shared)
@@ -52,7 +52,7 @@ def multimarginal_sinkhorn(
     outcome = solve(q, start.numpy(), Schedule(tol, max_iter, memory), wanted=wanted)
     value = torch.tensor(outcome.value, dtype=q.like.dtype, device=q.like.device)
     numbers = torch.tensor([*outcome[:4], len(outcome.history)], dtype=torch.float64)
-    history = torch.full((max_iter, 2), torch.nan, dtype=torch.float64)
+    history = torch.zeros((max_iter, 2), dtype=torch.float64)
     history[: len(outcome.history)] = torch.from_numpy(outcome.history)
     gradients = []
     for name, arrays in zip(NAMES, (points, weights, matrices), strict=True):

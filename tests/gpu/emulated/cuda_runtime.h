@@ -43,6 +43,7 @@ inline ucontext_t scheduler;
 inline Fiber* current;
 inline const std::function<void()>* body;
 inline std::mt19937 dice{12345};
+inline int votes, verdict;  // of the barrier that threads wait at, and of the last one
 
 inline void enter() {
     (*body)();
@@ -71,6 +72,8 @@ inline unsigned run_phase(const std::vector<unsigned>& order) {
         swapcontext(&scheduler, &current->context);
         waiting += !current->done;
     }
+    verdict = votes;
+    votes = 0;
     return waiting;
 }
 
@@ -93,6 +96,12 @@ inline void run_block(unsigned threads, const std::function<void()>& kernel) {
 }  // namespace emulated
 
 inline void __syncthreads() { swapcontext(&emulated::current->context, &emulated::scheduler); }
+
+inline int __syncthreads_or(int vote) {
+    emulated::votes |= vote;
+    __syncthreads();
+    return emulated::verdict;
+}
 
 using cudaStream_t = struct EmulatedStream*;
 enum cudaError_t { cudaSuccess = 0, cudaErrorMemoryAllocation = 2, cudaErrorInvalidConfiguration = 9 };
@@ -177,4 +186,5 @@ To emulated_bits(From from) {
 inline float __int_as_float(int v) { return emulated_bits<float>(v); }
 inline double __longlong_as_double(long long v) { return emulated_bits<double>(v); }
 inline long long __double_as_longlong(double v) { return emulated_bits<long long>(v); }
+using std::max;
 using std::min;

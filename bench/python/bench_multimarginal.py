@@ -1,0 +1,208 @@
+"""A sweep over all potentials of N marginals against OTT's MMSinkhorn and PyTorch, in one run, as ratios peer / deblai.
+
+General mode, N clouds of n points of R^3, Coulomb cost, epsilon 0.5, float32. Seconds a sweep are the slope between two
+numbers of sweeps (no acceleration), so that set-up and compilation do not count. What the potentials are worth is seen
+by one evaluation for all of them: the marginal error after the same number of sweeps. Memory is the peak over the
+inputs of one more run, in a process of its own.
+Floors: the matrix product, 2 flops an entry at 154 GFLOP/s a core; one exp2 an entry at 104 ps a core.
+Usage: python bench/python/bench_multimarginal.py [--quick] (needs ott-jax, torch; a missing peer is reported)
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+EPSILON = 0.5
+Run = Callable[[int], list[np.ndarray]]  # potentials after so many sweeps, of plans exp((sum f - c) / epsilon) a x ...
+
+
+def clouds(N: int, n: int) -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    return [rng.standard_normal((n, 3)).astype(np.float32) for _ in range(N)]
+
+
+def ours(points: list[np.ndarray]) -> Run:
+    import warnings
+
+    from deblai.multimarginal import _evaluate, _problem
+
+    warnings.simplefilter("ignore")
+    q = _problem.problem("bench", points, None, None, "coulomb", EPSILON)
+    sizes = np.cumsum(q.sizes)[:-1]
+
+    def run(sweeps: int) -> list[np.ndarray]:
+        runner = _evaluate._runner(q)
+        potentials = np.zeros(sum(q.sizes))
+        runner.sweeps(potentials, sweeps, 0.0, 0, None)
+        return np.split(potentials, sizes)
+
+    return run
+
+
+def ott(points: list[np.ndarray]) -> Run:
+    import jax
+    import jax.numpy as jnp
+    from ott.experimental.mmsinkhorn import MMSinkhorn
+    from ott.geometry import costs
+
+    @jax.tree_util.register_pytree_node_class
+    class Coulomb(costs.CostFn):
+        def __call__(self, x: Any, y: Any) -> Any:
+            return 1.0 / jnp.sqrt(jnp.sum((x - y) ** 2))
+
+    given = tuple(jnp.asarray(x) for x in points)
+    compiled: dict[int, Any] = {}
+
+    def run(sweeps: int) -> list[np.ndarray]:
+        if sweeps not in compiled:
+            solver = MMSinkhorn(threshold=0.0, inner_iterations=sweeps, min_iterations=sweeps, max_iterations=sweeps)
+            compiled[sweeps] = jax.jit(lambda x: solver(x, cost_fns=Coulomb(), epsilon=EPSILON).potentials)
+        found = jax.block_until_ready(compiled[sweeps](given))
+        return [np.asarray(f, np.float64) + EPSILON * np.log(len(f)) for f in found]
+
+    return run
+
+
+def torch_dense(points: list[np.ndarray]) -> Run:
+    """The log-sum-exp that one writes first: the tensor, and torch.logsumexp over all axes but one."""
+    import torch
+
+    N, n = len(points), len(points[0])
+    x = [torch.from_numpy(p) for p in points]
+    cost = torch.zeros([n] * N)
+    for p in range(N):
+        for q in range(p + 1, N):
+            cost += torch.cdist(x[p], x[q]).reciprocal().reshape([n if k in (p, q) else 1 for k in range(N)])
+
+    def run(sweeps: int) -> list[np.ndarray]:
+        f = [torch.zeros(n) for _ in range(N)]
+        for _ in range(sweeps):
+            for p in range(N):
+                z = -cost
+                for q in range(N):
+                    if q != p:
+                        z = z + (f[q] - EPSILON * np.log(n)).reshape([-1 if k == q else 1 for k in range(N)])
+                f[p] = -EPSILON * torch.logsumexp(z / EPSILON, dim=[k for k in range(N) if k != p])
+        return [v.double().numpy() for v in f]
+
+    return run
+
+
+PEERS = {"deblai": ours, "ott": ott, "torch": torch_dense}
+
+
+def slope(run: Run, few: int, many: int) -> float:
+    start = time.perf_counter()
+    run(few)
+    middle = time.perf_counter()
+    run(many)
+    return (time.perf_counter() - middle - (middle - start)) / (many - few)
+
+
+def marginal_error(points: list[np.ndarray], potentials: list[np.ndarray]) -> float:
+    import deblai
+
+    double = [x.astype(np.float64) for x in points]
+    return deblai.multimarginal.sinkhorn(double, epsilon=EPSILON, init=potentials, max_iter=0).marginal_error
+
+
+def status(key: str) -> float:
+    with open("/proc/self/status", encoding="ascii") as lines:
+        return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(key))
+
+
+def peak(name: str, N: int, n: int) -> float:
+    """MB that a fresh process grows by over its inputs, at the peak of the first run."""
+    done = subprocess.run(
+        [sys.executable, __file__, "--peak", name, str(N), str(n)], capture_output=True, text=True, check=True
+    )
+    return float(json.loads(done.stdout))
+
+
+def fresh_peak(name: str, N: int, n: int) -> float:
+    PEERS[name](clouds(N, 8))(2)  # code is loaded and compiled
+    run = PEERS[name](clouds(N, n))
+    with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
+        file.write("5")
+    before = status("VmRSS")
+    run(2)
+    return status("VmHWM") - before
+
+
+def cases(quick: bool) -> Iterator[tuple[int, int, str, str, float | None, int]]:
+    """(N, n, peer, module it needs, goal for the ratio, sweeps)."""
+    yield 3, 256, "ott", "ott", 20.0, 9
+    yield 3, 128, "ott", "ott", None, 33
+    yield 3, 256, "torch", "torch", None, 3
+    if quick:
+        return
+    yield 3, 64, "ott", "ott", None, 65
+    yield 3, 400, "ott", "ott", None, 5
+    yield 4, 64, "ott", "ott", None, 9
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer rows")
+    parser.add_argument("--no-save", action="store_true", help="print only")
+    parser.add_argument("--peak", nargs=3, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.peak:
+        name, N, n = options.peak
+        print(json.dumps(fresh_peak(name, int(N), int(n))))
+        return
+    import deblai
+    from peers import save
+
+    rows: list[dict[str, Any]] = []
+    print(
+        f"{'peer':6} {'N':>2} {'n':>5} {'deblai ms':>10} {'peer ms':>9} {'ratio':>6} {'range':>13} {'goal':>5} "
+        f"{'ps/entry':>9} {'of GEMM':>8} {'of exp':>7} {'our MB':>7} {'its MB':>7}  {'our error':>9} {'its error':>9}"
+    )
+    for N, n, peer, module, goal, sweeps in cases(options.quick):
+        if importlib.util.find_spec(module) is None:
+            print(f"{peer:6} missing: pip install it to compare")
+            continue
+        points = clouds(N, n)
+        mine, theirs = ours(points), PEERS[peer](points)
+        few = max(1, sweeps // 4)
+        for run in (mine, theirs):
+            run(few)
+            run(sweeps)
+        many = 8 * sweeps  # ours are so short that more of them are timed
+        pairs = np.array([(slope(mine, few, many), slope(theirs, few, sweeps)) for _ in range(7)])
+        ratios = pairs[:, 1] / pairs[:, 0]
+        entries = N * float(n) ** N
+        threads = deblai.get_num_threads()
+        row = {"peer": peer, "N": N, "n": n, "goal": goal}
+        row |= dict(zip(("ours_s", "peer_s"), np.median(pairs, axis=0).tolist(), strict=True))
+        row |= {"ratio": float(np.median(ratios)), "ratio_min": float(ratios.min()), "ratio_max": float(ratios.max())}
+        row |= {"ps_per_entry": row["ours_s"] / entries * 1e12}
+        row |= {"gemm_floor_share": 2 * entries / (154e9 * threads) / row["ours_s"]}
+        row |= {"exp_floor_share": 104e-12 * entries / threads / row["ours_s"]}
+        row |= {"ours_MB": peak("deblai", N, n), "peer_MB": peak(peer, N, n)}
+        row |= {"ours_error": marginal_error(points, mine(5)), "peer_error": marginal_error(points, theirs(5))}
+        rows.append(row)
+        verdict = "" if goal is None else f"{goal:g}" + ("" if row["ratio"] >= goal else " NOT MET")
+        print(
+            f"{peer:6} {N:2} {n:5} {row['ours_s'] * 1e3:10.3f} {row['peer_s'] * 1e3:9.2f} {row['ratio']:6.0f} "
+            f"{row['ratio_min']:6.0f}-{row['ratio_max']:<6.0f} {verdict:>5} {row['ps_per_entry']:9.1f} "
+            f"{row['gemm_floor_share']:8.2f} {row['exp_floor_share']:7.2f} {row['ours_MB']:7.1f} {row['peer_MB']:7.1f} "
+            f" {row['ours_error']:9.1e} {row['peer_error']:9.1e}",
+            flush=True,
+        )
+    if not options.no_save:
+        print("written:", save("multimarginal_peers", rows))
+
+
+if __name__ == "__main__":
+    main()
