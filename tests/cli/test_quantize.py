@@ -124,7 +124,7 @@ def test_not_converged_is_said(files, capsys):
         (["s2.npy", "--max-iter", "0"], "max_iter: expected a positive integer"),
         (["s2.npy", "--seed", "-1"], "rng: expected"),
         (["nan.npy"], "x: expected finite values"),
-        (["s2.npy", "--plot", "a.nope"], "a.nope"),
+        (["s2.npy", "--plot", "a.nope"], "a.nope: expected an ending among .png"),
     ],
 )
 def test_bad_input(arguments, message, files, refused, tmp_path):

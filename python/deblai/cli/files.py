@@ -12,6 +12,7 @@ from .._extras import require
 
 HELP = "FILE.npy, FILE.npz[:NAME], FILE.csv or FILE.txt"
 IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp")
+PLOTS = (".png", ".pdf", ".svg", ".eps", ".ps", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
 
 
 def load(operation: str, spec: str) -> np.ndarray[Any, Any]:

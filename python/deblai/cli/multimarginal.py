@@ -19,7 +19,7 @@ from .._extras import require
 from ..multimarginal import sinkhorn
 from ..multimarginal._sinkhorn import SinkhornState
 from ..results import MultimarginalResult
-from .files import HELP, load, require_ending, save_figure
+from .files import HELP, PLOTS, load, require_ending, save_figure
 from .say import print_json, progress, remark, unwarned
 
 Array = np.ndarray[Any, Any]
@@ -51,6 +51,7 @@ def run(options: argparse.Namespace) -> int:
     """Read, compute, write, print, draw."""
     if options.plot:
         require("matplotlib.figure", "multimarginal", "plot")
+    require_ending("multimarginal", options.plot, PLOTS)
     require_ending("multimarginal", options.out, (".npz",))
     points, weights, count = _marginals(options)
     cost: Any = load("multimarginal", options.matrix) if options.matrix else _cost(options.cost)

@@ -18,7 +18,7 @@ from .._extras import require
 from ..measures import Grid
 from ..quantization import LloydState, laguerre, lloyd
 from ..results import QuantizationResult
-from .files import HELP, IMAGES, load, load_image, require_ending, save_figure
+from .files import HELP, IMAGES, PLOTS, load, load_image, require_ending, save_figure
 from .say import print_json, progress, remark, unwarned
 
 OUTPUTS = (".npy", ".npz", ".csv")
@@ -48,6 +48,7 @@ def run(options: argparse.Namespace) -> int:
     """Read, compute, write, print, draw."""
     if options.plot:
         require("matplotlib.figure", "quantize", "plot")
+    require_ending("quantize", options.plot, PLOTS)
     require_ending("quantize", options.out, OUTPUTS)
     source = _source(options)
     weights = None if options.weights is None else load("quantize", options.weights).reshape(-1)
