@@ -42,9 +42,9 @@ py::tuple evaluate(const Objects& points, const Objects& weights, const Objects&
 
 std::size_t workspace(const Objects& points, const Objects& weights, const Objects& costs,
                       const std::vector<index_t>& sizes, int n_marginals, int kind, double s, double strength,
-                      double epsilon, int threads) {
+                      double epsilon, int threads, int memory) {
     return with_arguments(points, weights, costs, sizes, n_marginals, kind, s, strength, epsilon, Device::cpu,
-                          [&](const auto& q) { return multimarginal::workspace_bytes(q, threads); });
+                          [&](const auto& q) { return multimarginal::workspace_bytes(q, threads, memory); });
 }
 
 }  // namespace
@@ -60,7 +60,8 @@ void register_multimarginal(py::module_& m) {
         py::arg("plans_only"), py::arg("threads"), py::arg("simd"),
         "Plans of pairs into pairs, gradients of the value in the points into grad_points; returns value, <c, plan>, "
         "mass and marginal error.");
-    def("multimarginal_workspace", &workspace, py::arg("threads"), "Bytes that one call of either allocates at most.");
+    def("multimarginal_workspace", &workspace, py::arg("threads"), py::arg("memory"),
+        "Bytes that one call of either allocates at most.");
 }
 
 }  // namespace deblai::bind

@@ -95,6 +95,7 @@ def multimarginal_workspace(
     strength: float,
     epsilon: float,
     threads: int,
+    memory: int,
 ) -> int: ...
 def sliced(
     x: _View,

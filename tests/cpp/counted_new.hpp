@@ -1,4 +1,4 @@
-// Replaces operator new in the program that includes it, and counts the bytes in use: `live` now, `peak` at most.
+// Counts what operator new is asked for: `live` bytes now, `peak` at the most. For one source of a program.
 #pragma once
 
 #include <algorithm>
@@ -38,6 +38,9 @@ void* operator new(std::size_t size) { return counted(size, 64); }
 void* operator new[](std::size_t size) { return counted(size, 64); }
 void* operator new(std::size_t size, std::align_val_t a) { return counted(size, static_cast<std::size_t>(a)); }
 void* operator new[](std::size_t size, std::align_val_t a) { return counted(size, static_cast<std::size_t>(a)); }
+// The sanitizers' own do not call the ones above.
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return counted(size, 64); }
+void* operator new[](std::size_t size, const std::nothrow_t&) noexcept { return counted(size, 64); }
 void operator delete(void* p) noexcept { release(p); }
 void operator delete[](void* p) noexcept { release(p); }
 void operator delete(void* p, std::size_t) noexcept { release(p); }
@@ -46,3 +49,5 @@ void operator delete(void* p, std::align_val_t) noexcept { release(p); }
 void operator delete[](void* p, std::align_val_t) noexcept { release(p); }
 void operator delete(void* p, std::size_t, std::align_val_t) noexcept { release(p); }
 void operator delete[](void* p, std::size_t, std::align_val_t) noexcept { release(p); }
+void operator delete(void* p, const std::nothrow_t&) noexcept { release(p); }
+void operator delete[](void* p, const std::nothrow_t&) noexcept { release(p); }

@@ -61,6 +61,9 @@ public:
 
     Tuple(std::size_t depth, bool sorted, index_t first) : at(depth, sorted ? first : 0), sorted_(sorted) {
         if (depth) at[0] = first;
+        double orders = 1;  // std::lgamma writes a global variable
+        for (std::size_t l = 2; sorted && l <= depth; ++l) orders *= static_cast<double>(l);
+        log_orders_ = std::log(orders);
     }
 
     // The next one; false where there is none. `size(l)` is the number of points of the l-th of them.
@@ -78,7 +81,7 @@ public:
     // Log of the number of orders, to which add(l, sum) may add what belongs to the l-th index.
     template <class Add>
     double log_weight(const Add& add) const {
-        double sum = sorted_ && !at.empty() ? std::lgamma(static_cast<double>(at.size()) + 1) : 0.0;
+        double sum = log_orders_;
         index_t run = 1;
         for (std::size_t l = 0; l < at.size(); ++l) {
             add(l, sum);
@@ -90,6 +93,7 @@ public:
 
 private:
     bool sorted_;
+    double log_orders_;
 };
 
 // Which marginals are what in one sum: p has the rows, q the columns, r is contracted, the rest are looped over.

@@ -83,8 +83,8 @@ template <class T>
 Summary evaluate(const Problem<T>& problem, const double* potentials, const Output<T>& output,
                  const Control& control = {});
 
-// Bytes that one call of either allocates at most.
+// Bytes that one call of either allocates at most, sweeps with so much memory of the acceleration.
 template <class T>
-std::size_t workspace_bytes(const Problem<T>& problem, int threads);
+std::size_t workspace_bytes(const Problem<T>& problem, int threads, int memory = 0);
 
 }  // namespace deblai::multimarginal

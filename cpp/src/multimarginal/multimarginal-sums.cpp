@@ -376,9 +376,9 @@ typename Sums<T>::Sizes Sums<T>::sizes(const Problem<T>& problem) {
     if (many)
         s.scratch += 2 * lines(longest, sizeof(T)) + lines(stretches(longest), sizeof(T)) +
                      2 * lines(block_rows * longest, sizeof(T)) + 5 * lines(block_rows, sizeof(double));
-    // Shares and deltas, and the partial sums of the rows.
+    // Shares and deltas, sums of rows in chunks (at most 63 blocks of rows too many), rows to be summed again.
     s.sides += 2 * longest * sizeof(T) + longest * sizeof(double);
-    if (many) s.sides += (64 + longest) * 2 * block_rows * sizeof(LogSum) + longest * sizeof(index_t);
+    if (many) s.sides += (63 * block_rows + longest) * 2 * sizeof(LogSum) + 3 * longest * sizeof(index_t);
     return s;
 }
 

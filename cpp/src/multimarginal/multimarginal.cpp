@@ -168,12 +168,15 @@ Summary evaluate(const Problem<T>& q, const double* potentials, const Output<T>&
 }
 
 template <class T>
-std::size_t workspace_bytes(const Problem<T>& q, int threads) {
+std::size_t workspace_bytes(const Problem<T>& q, int threads, int memory) {
     const auto s = Sums<T>::sizes(q);
     const std::size_t count = threads > 0 ? threads : hardware_threads();
-    std::size_t total = 0, d = q.costs ? 0 : q.marginals[0].points.cols, plan = 0;
+    // Points of the iteration, each as long as the potentials: those of the sweeps, and the past of the acceleration.
+    const std::size_t past = memory > 0 ? 2 * (std::size_t(memory) + 2) : 0,
+                      d = q.costs ? 0 : q.marginals[0].points.cols;
+    std::size_t total = 0, plan = 0;
     for (int p = 0; p < q.distinct(); ++p) {
-        total += q.marginals[p].size * sizeof(double) * (4 + d);
+        total += q.marginals[p].size * sizeof(double) * (8 + std::max(past, d));
         for (int r = 0; r < q.distinct() && q.n_marginals > 2; ++r)
             plan = std::max<std::size_t>(plan, q.marginals[p].size * padded<T>(q.marginals[r].size) * sizeof(T));
     }
@@ -183,7 +186,7 @@ std::size_t workspace_bytes(const Problem<T>& q, int threads) {
 #define DEBLAI_INSTANCES(T)                                                                                    \
     template Progress sinkhorn(const Problem<T>&, const Schedule&, double*, double*, double*, const Control&); \
     template Summary evaluate(const Problem<T>&, const double*, const Output<T>&, const Control&);             \
-    template std::size_t workspace_bytes(const Problem<T>&, int);
+    template std::size_t workspace_bytes(const Problem<T>&, int, int);
 DEBLAI_INSTANCES(float)
 DEBLAI_INSTANCES(double)
 

@@ -59,7 +59,7 @@ def solve(
     q: Problem, start: Array, schedule: Schedule, *, wanted: tuple[str, ...] = (), watch: Watch | None = None
 ) -> Outcome:
     """Sweep until the marginal error of the final potentials is at most tol, then evaluate them."""
-    run = _runner(q)
+    run = _runner(q, min(schedule.memory, schedule.max_iter))
     potentials = np.array(start, np.float64)
     history = np.empty((0, 2))
     tol, stopped, converged = schedule.tol, False, True
@@ -136,9 +136,9 @@ def whole_plan(q: Problem, potentials: Array) -> Any:
     return q.library.export(run.module.plan(run.costs, run.weights, q.epsilon, run.split(potentials)), q.like)
 
 
-def _runner(q: Problem) -> _Compiled | _Reference:
+def _runner(q: Problem, memory: int = 0) -> _Compiled | _Reference:
     plan = _backend.plan(OPERATION, q.library.device(q.like))
-    return _Reference(q) if plan.backend == "reference" else _Compiled(q, plan)
+    return _Reference(q) if plan.backend == "reference" else _Compiled(q, plan, memory)
 
 
 class Stopped(Exception):
@@ -152,7 +152,7 @@ class Stopped(Exception):
 class _Compiled:
     """The C++ kernels, CPU or CUDA."""
 
-    def __init__(self, q: Problem, plan: _backend.Plan) -> None:
+    def __init__(self, q: Problem, plan: _backend.Plan, memory: int) -> None:
         self.q, self.plan, self.label = q, plan, plan.label
         view = q.library.view
         named = [("points", v) for v in q.points] + [("weights", v) for v in q.weights]
@@ -182,7 +182,8 @@ class _Compiled:
         else:
             self.core = _core
             self.where = (self.plan.threads, self.plan.simd)
-            _backend.require_memory(OPERATION, _core.multimarginal_workspace(*self.arguments, self.plan.threads))
+            wanted = _core.multimarginal_workspace(*self.arguments, self.plan.threads, memory)
+            _backend.require_memory(OPERATION, wanted)
         self.errors = self.values = np.empty(0)
 
     def sweeps(

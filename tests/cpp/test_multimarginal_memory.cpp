@@ -1,0 +1,89 @@
+// workspace_bytes is an upper bound of what one call asks operator new for, and grows as n^2, not n^N.
+#include "counted_new.hpp"
+#include "multimarginal_support.hpp"
+
+namespace {
+
+using namespace deblai;
+using namespace deblai::test;
+
+template <class T>
+void bounded(std::vector<index_t> sizes, int n_marginals, index_t d, int threads, int memory) {
+    Case<T> c = random_case<T>(sizes, n_marginals, 0.1, d, harmonic, {}, 1);
+    const mm::Problem<T> q = c.problem();
+    std::vector<double> f(c.length()), errors(3), values(3);
+    std::vector<std::vector<T>> store;
+    std::vector<Matrix<T>> plans, gradients;
+    for (std::size_t a = 0; a < c.sizes.size(); ++a)
+        for (std::size_t b = c.symmetric() ? a : a + 1; b < c.sizes.size(); ++b) {
+            store.emplace_back(c.sizes[a] * c.sizes[b]);
+            plans.push_back({store.back().data(), c.sizes[a], c.sizes[b], c.sizes[b], 1});
+        }
+    for (std::size_t p = 0; d && p < c.sizes.size(); ++p) {
+        store.emplace_back(c.sizes[p] * d);
+        gradients.push_back({store.back().data(), c.sizes[p], d, d, 1});
+    }
+    const std::size_t promised = mm::workspace_bytes(q, threads, memory), before = live;
+    const auto asked = [&](const auto& call) {
+        peak = before;
+        call();
+        CHECK(live == before, live.load(), before);
+        return peak - before;
+    };
+    const std::size_t swept =
+        asked([&] { mm::sinkhorn(q, {-1, 3, memory}, f.data(), errors.data(), values.data(), {.threads = threads}); });
+    CHECK(swept <= promised, swept, promised, n_marginals, sizes[0], d, threads, memory);
+    const std::size_t evaluated = asked([&] {
+        const mm::Output<T> out{plans.data(), d ? gradients.data() : nullptr, false};
+        mm::evaluate(q, f.data(), out, {.threads = threads});
+    });
+    CHECK(evaluated <= promised, evaluated, promised, n_marginals, sizes[0], d, threads, memory);
+    // Not a wild guess.
+    if (threads == 1) CHECK(promised <= 2 * std::max(swept, evaluated) + 300000, swept, evaluated, promised, sizes[0]);
+}
+
+template <class T>
+void all() {
+    for (const int threads : {1, 2, 5})
+        for (const int memory : {0, 10}) {
+            if (sanitized && threads == 2) continue;
+            for (const index_t d : {0, 1, 3}) {
+                bounded<T>({1}, 2, d, threads, memory);
+                bounded<T>({500}, 2, d, threads, memory);
+                bounded<T>({400, 3}, 2, d, threads, memory);
+                bounded<T>({1, 1, 1}, 3, d, threads, memory);
+                bounded<T>({sized(150, 70)}, 3, d, threads, memory);
+                bounded<T>({60, 5, 90}, 3, d, threads, memory);
+                bounded<T>({5, 9, 40, 3}, 4, d, threads, memory);
+                bounded<T>({14}, 5, d, threads, memory);
+            }
+            bounded<T>({sized(20000, 3000), 40}, 2, 2, threads, memory);
+            bounded<T>({40, sized(20000, 3000)}, 2, 50, threads, memory);
+            bounded<T>({sized(6000, 1000), 2, 2}, 3, 1, threads, memory);
+        }
+}
+
+// Seven marginals of 2000 points take what their matrices of costs take.
+void no_tensor() {
+    const float zero = 0;
+    const mm::Marginal<float> one{2000, {&zero, 2000, 3, 0, 0}, {}};
+    const mm::Problem<float> equal{7, true, &one, nullptr, coulomb, 1};
+    const std::size_t matrix = std::size_t{4} * 2016 * 2016;
+    CHECK(mm::workspace_bytes(equal, 1) < 5 * matrix, mm::workspace_bytes(equal, 1));
+    const std::vector<mm::Marginal<float>> seven(7, one);
+    const mm::Problem<float> general{7, false, seven.data(), nullptr, coulomb, 1};
+    CHECK(mm::workspace_bytes(general, 1) < 42 * 2 * matrix, mm::workspace_bytes(general, 1));
+    // Two marginals given by points: nothing of n^2.
+    const mm::Marginal<float> large{1000000, {&zero, 1000000, 3, 0, 0}, {}};
+    const mm::Problem<float> pair{2, true, &large, nullptr, coulomb, 1};
+    CHECK(mm::workspace_bytes(pair, 2, 10) < std::size_t{1000000} * 500, mm::workspace_bytes(pair, 2, 10));
+}
+
+}  // namespace
+
+int main() {
+    all<float>();
+    all<double>();
+    no_tensor();
+    return report();
+}
