@@ -58,9 +58,12 @@ install() { # into site-packages, or beside them where those are read-only
 }
 compile() {
     cmake -S . -B "$work/cpp" -G Ninja -DCMAKE_BUILD_TYPE=Release -DDEBLAI_TESTS=ON -DDEBLAI_BENCH=ON "${config[@]}" &&
-        cmake --build "$work/cpp" --target $(printf 'test_%s_cuda ' "${kernels[@]}") bench_sliced_cuda bench_sliced
+        cmake --build "$work/cpp" --target $(printf 'test_%s_cuda ' "${kernels[@]}") \
+            bench_{multimarginal,sliced}_cuda bench_sliced
 }
-sanitize() { timeout 120 compute-sanitizer --tool "$1" --error-exitcode 9 "$work/cpp/cuda/tests/test_$2_cuda" quick; }
+sanitize() { # tool kernel
+    timeout 120 compute-sanitizer --tool "$1" --error-exitcode 9 "$work/cpp/cuda/tests/test_$2_cuda" quick
+}
 none=$work/none.json
 
 stage build-python "$none" install
@@ -71,16 +74,18 @@ import deblai, json
 json.dump(deblai.info(), open('$work/info.json', 'w'))
 assert deblai.info()['cuda'], 'no CUDA device'"
 for kernel in "${kernels[@]}"; do
-    stage "test-$kernel" "$none" "$work/cpp/cuda/tests/test_${kernel}_cuda"
+    stage "test-cpp-$kernel" "$none" "$work/cpp/cuda/tests/test_${kernel}_cuda"
 done
 stage test-python "$none" python3 -m pytest tests/gpu -m gpu -q -p no:cacheprovider
 for kernel in "${kernels[@]}"; do
     stage "memcheck-$kernel" "$none" sanitize memcheck "$kernel"
     stage "racecheck-$kernel" "$none" sanitize racecheck "$kernel"
 done
-stage bench-cuda "$work/cuda.json" "$work/cpp/cuda/bench_sliced_cuda" "$work/cuda.json"
+for kernel in sliced multimarginal; do
+    stage "bench-cuda-$kernel" "$work/cuda_$kernel.json" "$work/cpp/cuda/bench_${kernel}_cuda" "$work/cuda_$kernel.json"
+    stage "bench-peers-$kernel" "$work/peers_$kernel.json" python3 "bench/gpu_$kernel.py" "$work/peers_$kernel.json"
+done
 stage bench-cpu "$work/cpu.json" "$work/cpp/bench/bench_sliced" "$(nproc)" "$work/cpu.json"
-stage bench-peers "$work/peers.json" python3 bench/gpu_sliced.py "$work/peers.json"
 
 printf '\nwrote %s\n' "$out/gpu.json"
 exit "$failed"

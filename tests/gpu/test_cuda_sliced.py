@@ -1,6 +1,7 @@
 """The CUDA backend, on tensors of PyTorch and arrays of CuPy, against the NumPy reference."""
 
 import importlib
+from itertools import combinations
 
 import deblai
 import numpy as np
@@ -200,3 +201,97 @@ def test_other_backends_refuse(gpu, rng):
 
 def test_info():
     assert len(deblai.info()["cuda"]) == device_count()
+
+
+# Sinkhorn to the end and its gradients, at exponents of some tens.
+SINKHORN = {"float32": 2e-4, "float64": 1e-7}
+
+
+def marginals(rng, dtype, sizes, d):
+    """Points, weights and matrices of costs, as NumPy arrays."""
+    points = [rng.random((n, d)).astype(dtype) for n in sizes]
+    weights = [(rng.random(n) + 0.5).astype(dtype) for n in sizes]
+    cost = {(p, q): rng.random((sizes[p], sizes[q])).astype(dtype) for p, q in combinations(range(len(sizes)), 2)}
+    return points, weights, cost
+
+
+def on(gpu, arrays):
+    """Move a list, a dict or an array."""
+    if isinstance(arrays, list):
+        return [gpu.array(v) for v in arrays]
+    if isinstance(arrays, dict):
+        return {k: gpu.array(v) for k, v in arrays.items()}
+    return gpu.array(arrays)
+
+
+def sinkhorn_agrees(gpu, dtype, args, **kwargs):
+    """Compare a call on the device with the same one in NumPy."""
+    tol = 1e-5 if dtype == "float32" else 1e-9
+    with deblai.use_backend("cpu"):
+        want = deblai.multimarginal.sinkhorn(*args, tol=tol, grad=True, **kwargs)
+    moved = {k: on(gpu, v) if k == "cost" and not isinstance(v, str) else v for k, v in kwargs.items()}
+    got = deblai.multimarginal.sinkhorn(*(None if v is None else on(gpu, v) for v in args), tol=tol, grad=True, **moved)
+    assert got.backend.startswith("cuda")
+    assert got.converged
+    assert got.n_iter == len(got.history)
+    for name in ("value", "value_linear"):
+        assert gpu.on_device(getattr(got, name))
+        close(gpu.numpy(getattr(got, name)), getattr(want, name), SINKHORN[dtype])
+    close(gpu.numpy(got.pair_marginal(0, 1)), want.pair_marginal(0, 1), SINKHORN[dtype])
+    assert set(got.grad) == set(want.grad)
+    for name, gradients in got.grad.items():
+        for mine, theirs in zip(flat(gradients), flat(want.grad[name]), strict=True):
+            assert gpu.on_device(mine)
+            assert gpu.numpy(mine).dtype == dtype
+            close(gpu.numpy(mine), theirs, 20 * SINKHORN[dtype])
+
+
+def flat(gradients):
+    if isinstance(gradients, dict):
+        return list(gradients.values())
+    return gradients if isinstance(gradients, list) else [gradients]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("sizes", [(60, 40), (20, 33, 40), (9, 7, 12, 8)])
+def test_sinkhorn(gpu, rng, dtype, sizes):
+    points, weights, cost = marginals(rng, dtype, sizes, 3)
+    sinkhorn_agrees(gpu, dtype, (points, weights), cost="sqeuclidean", epsilon=0.2)
+    sinkhorn_agrees(gpu, dtype, (None, weights), cost=cost, epsilon=0.2)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("n", "count"), [(60, 2), (40, 3), (12, 4), (8, 5)])
+def test_sinkhorn_of_equal_marginals(gpu, rng, dtype, n, count):
+    x = np.stack(np.meshgrid(*[np.arange(4.0)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)[:n].astype(dtype)
+    sinkhorn_agrees(gpu, dtype, (x,), n_marginals=count, cost="coulomb", epsilon=0.3)
+
+
+def test_sinkhorn_autograd(torch, rng):
+    x = torch.as_tensor(rng.random((30, 2)), device="cuda").requires_grad_()
+    y = torch.as_tensor(rng.random((20, 2)), device="cuda")
+    r = deblai.multimarginal.sinkhorn([x, y], cost="sqeuclidean", epsilon=0.1)
+    (2 * r.value).backward()
+    with deblai.use_backend("cpu"):
+        host = x.detach().cpu().requires_grad_()
+        deblai.multimarginal.sinkhorn([host, y.cpu()], cost="sqeuclidean", epsilon=0.1).value.backward()
+    assert x.grad.is_cuda
+    close(x.grad.cpu().numpy(), 2 * host.grad.numpy(), 1e-4)
+
+
+def test_sinkhorn_callback_and_errors(gpu, rng):
+    x = gpu.array(rng.random((300, 3)))
+    seen = []
+
+    def callback(state):
+        seen.append(state)
+        return True
+
+    r = deblai.multimarginal.sinkhorn(x, n_marginals=3, epsilon=0.02, tol=0, max_iter=100_000, callback=callback)
+    assert len(seen) == 1
+    assert not r.converged
+    assert gpu.on_device(seen[0].potentials)
+    bad = rng.random((30, 3))
+    bad[7, 1] = np.nan
+    with pytest.raises(ValueError, match=r"points\[0\]: expected finite values, got nan at \[7, 1\]"):
+        deblai.multimarginal.sinkhorn(gpu.array(bad), n_marginals=3, epsilon=1.0)

@@ -234,7 +234,7 @@ constexpr PairCost coulomb{PairCost::Kind::riesz, 1, 1}, riesz{PairCost::Kind::r
 
 template <class T>
 void compare_all(bool quick) {
-    for (const double epsilon : {1.0, 0.02}) {
+    for (const double epsilon : {0.7, 0.02}) {
         // Two marginals: matrices and points; one tile, several, rows and columns of one.
         for (const auto& [n, m] : {std::pair<index_t, index_t>{1, 1}, {1, 40}, {70, 1}, {33, 100}, {64, 32}}) {
             compare<T>({.sizes = {n, m}, .n_marginals = 2, .epsilon = epsilon});
