@@ -33,14 +33,14 @@ def clouds(N: int, n: int) -> list[np.ndarray]:
 def ours(points: list[np.ndarray]) -> Run:
     import warnings
 
-    from deblai.multimarginal import _evaluate, _problem
+    from deblai.multimarginal import _problem, _runners
 
     warnings.simplefilter("ignore")
     q = _problem.problem("bench", points, None, None, "coulomb", EPSILON)
     sizes = np.cumsum(q.sizes)[:-1]
 
     def run(sweeps: int) -> list[np.ndarray]:
-        runner = _evaluate._runner(q)
+        runner = _runners.runner(q, 0)
         potentials = np.zeros(sum(q.sizes))
         runner.sweeps(potentials, sweeps, 0.0, 0, None)
         return np.split(potentials, sizes)

@@ -11,8 +11,9 @@ import numpy as np
 from .. import _backend, errors
 from .._array import NUMPY
 from ..costs import PairCost
-from ..multimarginal._evaluate import OPERATION, Schedule, potentials_of, solve
+from ..multimarginal._evaluate import Schedule, potentials_of, solve
 from ..multimarginal._problem import Problem
+from ..multimarginal._runners import OPERATION
 from ..results import MultimarginalResult
 from ._callback import call
 

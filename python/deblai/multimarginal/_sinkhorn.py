@@ -12,8 +12,9 @@ import numpy as np
 from .. import _validate, errors
 from .._array import TORCH, TRACED
 from ..results import MultimarginalResult
-from ._evaluate import OPERATION, Array, Outcome, Schedule, Stopped, Watch, pair_plan, potentials_of, solve, whole_plan
+from ._evaluate import Array, Outcome, Schedule, Stopped, Watch, pair_plan, potentials_of, solve, whole_plan
 from ._problem import Problem, problem
+from ._runners import OPERATION
 
 NAMES = ("points", "weights", "cost")
 

@@ -14,8 +14,9 @@ from torch import Tensor
 from .. import _backend
 from .._array import TORCH
 from ..costs import KINDS, PairCost, of_kind
-from ..multimarginal._evaluate import OPERATION, Array, Outcome, Schedule, Watch, solve
+from ..multimarginal._evaluate import Array, Outcome, Schedule, Watch, solve
 from ..multimarginal._problem import Problem
+from ..multimarginal._runners import OPERATION
 from ._once import once
 
 NAMES = ("points", "weights", "cost")

@@ -1,0 +1,200 @@
+"""Sweeps and evaluations of the multi-marginal kernel: the compiled one, CPU or CUDA, and the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf, nan
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import _backend, _core, _dlpack, costs, errors
+from ._problem import Problem
+
+OPERATION = "multimarginal.sinkhorn"
+Array = np.ndarray[Any, Any]
+Report = Callable[[Array], bool]  # history of one call of the kernel; True stops
+
+
+class Evaluation(NamedTuple):
+    """What the kernels say of potentials: see `Outcome`."""
+
+    value: float
+    value_linear: float
+    mass: float
+    marginal_error: float
+    grad_points: list[Any]
+    plans: list[Any]
+
+
+def runner(q: Problem, memory: int = 0) -> Compiled | Reference:
+    """Return what runs a problem where its arrays are."""
+    plan = _backend.plan(OPERATION, q.library.device(q.like))
+    return Reference(q) if plan.backend == "reference" else Compiled(q, plan, memory)
+
+
+class Compiled:
+    """The C++ kernels, CPU or CUDA."""
+
+    def __init__(self, q: Problem, plan: _backend.Plan, memory: int) -> None:
+        self.q, self.plan, self.label = q, plan, plan.label
+        view = q.library.view
+        named = [("points", v) for v in q.points] + [("weights", v) for v in q.weights]
+        named += [("cost", v) for v in q.matrices]
+        views = []
+        for name, v in named:
+            try:
+                views.append(None if v is None else view(v))
+            except (RuntimeError, BufferError) as error:
+                raise errors.InvalidType(
+                    f"[{OPERATION}] {name}: expected a {q.library.name} array that DLPack can read (strides are whole "
+                    "multiples of the item size), got one that it cannot; make a copy"
+                ) from error
+        n = len(q.sizes)
+        given = views[2 * n :] * (len(q.pairs) if q.shared else 1)
+        kind = costs.KINDS.index(q.cost.kind)
+        self.arguments = (
+            *(views[:n], views[n : 2 * n], given, q.sizes, q.n_marginals),
+            *(kind, q.cost.s, q.cost.strength, q.epsilon),
+        )
+        if self.plan.backend == "cuda":
+            self.core = _backend.cuda_module()
+            self.where: tuple[Any, ...] = (
+                q.library.stream(q.like),
+                int(q.library.device(q.like).partition(":")[2] or 0),
+            )
+        else:
+            self.core = _core
+            self.where = (self.plan.threads, self.plan.simd)
+            wanted = _core.multimarginal_workspace(*self.arguments, self.plan.threads, memory)
+            _backend.require_memory(OPERATION, wanted)
+        self.errors = self.values = np.empty(0)
+
+    def sweeps(
+        self, potentials: Array, count: int, tol: float, memory: int, report: Report | None
+    ) -> tuple[Array, bool]:
+        """Sweep in place; return errors and values, and whether the last error was at most tol."""
+        self.errors, self.values = np.full(count, nan), np.full(count, nan)
+        view = _dlpack.view
+        done, converged = self.core.multimarginal(
+            *self.arguments,
+            *(tol, count, memory, report and (lambda sweeps: report(self.seen()))),
+            *(view(potentials, True), view(self.errors, True), view(self.values, True)),
+            *self.where,
+        )
+        history = np.stack([self.errors[:done], self.values[:done]], axis=1)
+        self.errors = self.values = np.empty(0)
+        return history, converged
+
+    def seen(self) -> Array:
+        """Return what the sweeps of a call have written so far."""
+        done = len(self.errors) - int(np.isnan(self.errors).sum())
+        return np.stack([self.errors[:done], self.values[:done]], axis=1)
+
+    def evaluate(
+        self, potentials: Array, grad_points: bool, plans: bool, only: tuple[int, int] | None = None
+    ) -> Evaluation:
+        """Return what the potentials say; `only` one plan, everything else void."""
+        q, library = self.q, self.q.library
+        gradients = [library.zeros(x) for x in q.points] if grad_points else []
+        at = (lambda k: q.sizes[0]) if q.symmetric else q.sizes.__getitem__
+        wanted = [pair if plans and only in (None, pair) else None for pair in q.pairs]
+        dtype = library.dtype(q.like)
+        made = [pair and library.empty((at(pair[0]), at(pair[1])), dtype, q.like) for pair in wanted]
+        numbers = self.core.multimarginal_evaluate(
+            *self.arguments,
+            _dlpack.view(potentials, True),
+            [None if p is None else library.view(p, True) for p in made] if plans else [],
+            [library.view(g, True) for g in gradients],
+            only is not None,
+            *self.where,
+        )
+        finished = [[library.finish(v, q.like) for v in arrays if v is not None] for arrays in (gradients, made)]
+        return Evaluation(*numbers, *finished)
+
+
+class Reference:
+    """Plain NumPy on the whole tensor."""
+
+    label = "reference"
+
+    def __init__(self, q: Problem) -> None:
+        from ..reference import multimarginal
+
+        self.q, self.module = q, multimarginal
+        count = q.n_marginals
+        terms = float(np.prod([float(q.sizes[0 if q.symmetric else p]) for p in range(count)]))
+        _backend.require_memory(OPERATION, int(min(32 * terms, 2**62)))
+
+        def host(v: Any) -> Any:
+            return None if v is None else np.asarray(q.library.numpy(v), np.float64)
+
+        at = [""] if q.symmetric else [f"[{p}]" for p in range(count)]
+        for name, x in zip(at, q.points, strict=True):
+            if x is not None and not np.isfinite(host(x)).all():
+                raise errors.InvalidValue(f"[{OPERATION}] points{name}: expected finite values, got nan or inf")
+        self.points = [host(x) for x in q.points]
+        weights = []
+        for name, w, n in zip(at, q.weights, q.sizes, strict=True):
+            a = np.full(n, 1.0 / n) if w is None else host(w)
+            if not np.isfinite(a).all() or (a < 0).any() or not 0 < a.sum() < inf:
+                raise errors.InvalidValue(
+                    f"[{OPERATION}] weights{name}: expected finite nonnegative weights of positive total mass"
+                )
+            weights.append(a / a.sum())
+        every = [(p, r) for p in range(count) for r in range(p + 1, count)]
+        kind = (q.cost.kind, q.cost.s, q.cost.strength)
+        self.weights = weights * count if q.symmetric else weights
+        given = [host(c) for c in q.matrices]
+        for c in given:
+            if np.isnan(c).any() or (c == -inf).any():
+                raise errors.InvalidValue(f"[{OPERATION}] cost: expected numbers or +inf, got nan or -inf")
+        if given:
+            self.costs = {pair: given[0 if q.shared or q.symmetric else k] for k, pair in enumerate(every)}
+        else:
+            between, points = multimarginal.pair_cost, self.points * count if q.symmetric else self.points
+            self.costs = {(p, r): between(points[p], points[r], *kind) for p, r in every}
+
+    def split(self, potentials: Array) -> list[Array]:
+        """Return one potential a marginal."""
+        parts = np.split(potentials, np.cumsum(self.q.sizes)[:-1])
+        return parts * self.q.n_marginals if self.q.symmetric else parts
+
+    def sweeps(
+        self, potentials: Array, count: int, tol: float, memory: int, report: Report | None
+    ) -> tuple[Array, bool]:
+        """Sweep in place, without acceleration."""
+        q = self.q
+        f, seen = self.module.sinkhorn(
+            self.costs, self.weights, q.epsilon, tol, count, q.symmetric, self.split(potentials)
+        )
+        potentials[:] = f[0] if q.symmetric else np.concatenate(f)
+        history = np.stack([seen, np.full(len(seen), nan)], axis=1)
+        if report:
+            report(history)
+        return history, seen[-1] <= tol
+
+    def seen(self) -> Array:
+        """Return nothing: NumPy keeps no half-done sweeps."""
+        return np.empty((0, 2))
+
+    def evaluate(
+        self, potentials: Array, grad_points: bool, plans: bool, only: tuple[int, int] | None = None
+    ) -> Evaluation:
+        """Return what the potentials say."""
+        q, export = self.q, self.q.library.export
+        found = self.module.evaluate(self.costs, self.weights, q.epsilon, self.split(potentials))
+        error = max(float(np.abs(m - a).sum()) for m, a in zip(found.marginals, self.weights, strict=True))
+        at = [0] * q.n_marginals if q.symmetric else list(range(q.n_marginals))
+        gradients = [np.zeros_like(x) for x in self.points] if grad_points else []
+        for (a, b), plan in found.pairs.items() if grad_points else ():
+            for me, other, mine in ((a, b, plan), (b, a, plan.T)):
+                x, y = self.points[at[me]], self.points[at[other]]
+                slope = mine * self.module.pair_slope(x, y, q.cost.kind, q.cost.s, q.cost.strength)
+                gradients[at[me]] += slope.sum(1)[:, None] * x - slope @ y
+        chosen = [only] if only else q.pairs if plans else []
+        return Evaluation(
+            *(found.value, found.value_linear, found.mass, error),
+            [export(g, q.like) for g in gradients],
+            [export(found.pairs[pair], q.like) for pair in chosen],
+        )
