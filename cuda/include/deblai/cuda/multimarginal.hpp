@@ -17,8 +17,9 @@ namespace deblai::cuda::multimarginal {
 // wanted.
 //
 // Workspace, with n_p rounded up to whole tiles of 32: sizeof(T) * n_p * n_q for the costs of each ordered pair (one
-// pair in symmetric mode), twice for three marginals or more, none for two marginals given by points; sums of tiles,
-// 16 * n_p * max(n_q / 32, 64) bytes; for `evaluate` of three marginals or more, one plan of a pair.
+// pair in symmetric mode), about 2.07 times that for three marginals or more, none for two marginals given by points;
+// sums of tiles, 16 * (n_p * n_q / 32 + 32768) bytes of the largest pair, of two marginals 16 * (n_p + 32768); for
+// `evaluate` of three marginals or more one plan of a pair.
 template <class T>
 deblai::multimarginal::Progress sinkhorn(const deblai::multimarginal::Problem<T>& problem,
                                          const deblai::multimarginal::Schedule& schedule, double* potentials,
