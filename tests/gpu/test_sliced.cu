@@ -154,7 +154,7 @@ void compare_all(bool quick) {
             const bool points = grads & 1, potentials = grads & 2;
             if (quick && large && points != potentials) continue;
             for (const double p : {1.0, 1.5, 2.0, 3.0}) {
-                if (p != 2 && n + m > 2500) continue;
+                if (p != 2 && n + m > (quick ? 300 : 2500)) continue;
                 compare<T>({n, m, d, L, W::none, W::none, p, points, potentials});
                 compare<T>({n, m, d, L, W::random, W::random, p, points, potentials});
             }

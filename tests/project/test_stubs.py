@@ -78,12 +78,18 @@ def test_stubtest(root, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.slow
-def test_mypy_strict(root, tmp_path):
-    """The package is typed: mypy --strict, as pyproject.toml has it, finds nothing."""
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """What one run of mypy tells the next."""
     pytest.importorskip("mypy")
+    return str(tmp_path_factory.mktemp("mypy"))
+
+
+@pytest.mark.slow
+def test_mypy_strict(root, cache):
+    """The package is typed: mypy --strict, as pyproject.toml has it, finds nothing."""
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--cache-dir", str(tmp_path)],
+        [sys.executable, "-m", "mypy", "--cache-dir", cache],
         cwd=root,
         capture_output=True,
         text=True,
@@ -93,7 +99,7 @@ def test_mypy_strict(root, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_a_caller_under_mypy(root, tmp_path, monkeypatch):
+def test_a_caller_under_mypy(root, cache, tmp_path, monkeypatch):
     """What a typed program may write: results have types, wrong calls are found."""
     api = pytest.importorskip("mypy.api")
     monkeypatch.chdir(root)  # mypy_path is relative to it
@@ -106,6 +112,6 @@ def test_a_caller_under_mypy(root, tmp_path, monkeypatch):
         "r.value = 1.0\n"
         "deblai.sliced.wasserstein([0.0], [1.0], seed=1)\n"
     )
-    out, _, _ = api.run(["--cache-dir", str(tmp_path / "cache"), str(program)])
+    out, _, _ = api.run(["--cache-dir", cache, str(program)])
     wrong = [line.split(":")[1] for line in out.splitlines() if ": error:" in line]
     assert wrong == ["4", "5", "6"], out
