@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import _backend, _core, _dlpack, costs, errors
+from .._array import view_of
 from ._problem import Problem
 
 OPERATION = "multimarginal.sinkhorn"
@@ -38,18 +39,9 @@ class Compiled:
 
     def __init__(self, q: Problem, plan: _backend.Plan, memory: int) -> None:
         self.q, self.plan, self.label = q, plan, plan.label
-        view = q.library.view
         named = [("points", v) for v in q.points] + [("weights", v) for v in q.weights]
         named += [("cost", v) for v in q.matrices]
-        views = []
-        for name, v in named:
-            try:
-                views.append(None if v is None else view(v))
-            except (RuntimeError, BufferError) as error:
-                raise errors.InvalidType(
-                    f"[{OPERATION}] {name}: expected a {q.library.name} array that DLPack can read (strides are whole "
-                    "multiples of the item size), got one that it cannot; make a copy"
-                ) from error
+        views = [view_of(OPERATION, name, q.library, v) for name, v in named]
         n = len(q.sizes)
         given = views[2 * n :] * (len(q.pairs) if q.shared else 1)
         kind = costs.KINDS.index(q.cost.kind)
