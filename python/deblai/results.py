@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from . import errors
 
-__all__ = ["Cells", "FlowResult", "MultimarginalResult", "QuantizationResult", "SlicedResult"]
+__all__ = ["Cells", "Expectation", "FlowResult", "MultimarginalResult", "QuantizationResult", "SlicedResult"]
 
 
 def _with_error(value: Any, stderr: Any) -> str:
@@ -192,6 +192,16 @@ class Cells:
         return slice(int(self.offsets[i]), int(self.offsets[i + 1]))
 
 
+class Expectation(NamedTuple):
+    """A mean under a plan, and its standard error: 0 where it is exact.
+
+    Floats, or NumPy arrays where the function has several values.
+    """
+
+    value: Any
+    stderr: Any
+
+
 @dataclass(frozen=True, repr=False, eq=False)
 class MultimarginalResult:
     """What `deblai.multimarginal.sinkhorn` returns.
@@ -240,9 +250,59 @@ class MultimarginalResult:
     def pair_marginal(self, p: int = 0, q: int = 1) -> Any:
         """Return the plan's marginal of the pair (p, q), shape (n_p, n_q): the pair density where marginals are equal.
 
-        Computed when asked for, from arguments as they were at the call.
+        Computed when asked for, like all that follows, from arguments as they were at the call.
         """
         return self._plans.pair(p, q)
+
+    def marginal(self, *indices: int) -> Any:
+        """Return the plan's marginal of one, two, three, ... particles, one axis each in the order asked for.
+
+        Of k particles it takes 16 n^k bytes; beyond a pair it is computed slice by slice, each a pair's plan of the
+        other particles given k - 2 of them. `OutOfMemory` says before if it would not fit.
+        """
+        return self._plans.marginal(*indices)
+
+    def sample(self, k: int, rng: Any = None) -> Any:
+        """Return k independent draws from the plan as indices of points, integers (k, N).
+
+        Exact up to rounding: a pair by its plan, then the others by theirs given that pair, n^(N-2) terms for each
+        pair drawn. What has not converged is drawn from as it is, divided by its mass. The same `rng` (a seed, a
+        NumPy generator, or None) draws the same from every library.
+        """
+        return self._plans.sample(k, rng)
+
+    def expectation(
+        self, f: Callable[..., Any], *indices: int, samples: int | None = None, rng: Any = None
+    ) -> Expectation:
+        """Return the mean of f(x_p, x_q, ...) under the plan, and its standard error.
+
+        `f` gets arrays (m, d) of points of the particles `indices` (all by default), (m,) on the line, and returns
+        (m,) or (m, ...) values; where costs are matrices it gets (m,) indices. Exact through `marginal` of those
+        particles, only tuples that have mass being looked at; with `samples` the mean over as many random tuples.
+        """
+        found: Expectation = self._plans.expectation(f, indices, samples, rng)
+        return found
+
+    def conditional(self, p: int = 0, q: int = 1) -> Any:
+        """Return the law of particle q given where p is, one a row, shape (n_p, n_q); NaN where p has no mass."""
+        return self._plans.conditional(p, q)
+
+    def conditional_map(self, p: int = 0, q: int = 1) -> Any:
+        """Return the mean of x_q given x_p, shape (n_p, d), or (n_p,) on the line; NaN where p has no mass."""
+        return self._plans.conditional_map(p, q)
+
+    def mass_at(self, tuples: Any) -> Any:
+        """Return the plan's mass at tuples of indices, integers (k, N); a NumPy array (k,)."""
+        return self._plans.mass_at(tuples)
+
+    @property
+    def entropy(self) -> float:
+        """KL(plan | product of the marginals) = (value - value_linear) / epsilon, up to the marginal error."""
+        return (float(self.value) - float(self.value_linear)) / self.epsilon
+
+    def shannon_entropy(self) -> float:
+        """Return -sum plan log plan: the marginals' entropies minus `entropy`."""
+        return float(self._plans.shannon_entropy(self.entropy))
 
     def plan(self) -> Any:
         """Return the whole plan, n_1 x ... x n_N entries: for small problems."""

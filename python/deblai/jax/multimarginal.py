@@ -45,13 +45,13 @@ class _Host:
 class _NoPlans:
     """Plans of a result that came out of a JAX program."""
 
-    def pair(self, *_: Any) -> Any:
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
         raise errors.InvalidType(
             f"[{OPERATION}] points: expected concrete arrays to compute plans, got a result that comes out of jit, "
             "grad or vmap; the gradient of value in cost matrices is the plans of pairs"
         )
-
-    whole = pair
 
 
 ARRAYS = (*SCALARS, "potentials", "grad")

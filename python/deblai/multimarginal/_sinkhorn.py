@@ -12,8 +12,9 @@ import numpy as np
 from .. import _validate, errors
 from .._array import TORCH, TRACED
 from ..results import MultimarginalResult
-from ._evaluate import Array, Outcome, Schedule, Stopped, Watch, pair_plan, potentials_of, solve, whole_plan
+from ._evaluate import Array, Outcome, Schedule, Stopped, Watch, potentials_of, solve
 from ._problem import Problem, problem
+from ._reading import Reading
 from ._runners import OPERATION
 
 NAMES = ("points", "weights", "cost")
@@ -61,9 +62,10 @@ def sinkhorn(
     n_marginals : int, optional
         The number N >= 2 of equal marginals.
     cost : str, cost of `deblai.costs`, matrix, or dict, default "coulomb"
-        "coulomb" (1/r), "log" (-log r), "sqeuclidean" (r^2), "repulsive-harmonic" (-r^2), `costs.Riesz(s)`,
-        `costs.Harmonic(strength)`; one matrix (n, n) for all pairs (symmetric where marginals are equal); or
-        ``{(p, q): matrix (n_p, n_q)}`` for all p < q. Infinite entries forbid a pair. The cost is not halved.
+        "coulomb" (1/r), "log" (-log r), "euclidean" (r), "sqeuclidean" (r^2), "repulsive-harmonic" (-r^2),
+        `costs.Riesz`, `Yukawa`, `SoftCoulomb`, `Harmonic`, `Power`; one matrix (n, n) for all pairs (symmetric where
+        marginals are equal); or ``{(p, q): matrix (n_p, n_q)}`` for all p < q. Infinite entries forbid a pair. The
+        cost is not halved.
     epsilon : float
         The entropic weight, in the cost's units.
     tol : float, optional
@@ -85,10 +87,12 @@ def sinkhorn(
     Returns
     -------
     MultimarginalResult
-        `value`, `value_linear`, `potentials`, `marginal_error`, `converged`, `n_iter`, `history`,
-        `pair_marginal(p, q)`, `plan()`, `grad`, `backend`. For PyTorch, `value` is differentiable once in points,
-        weights and matrices. Inside jit, grad and vmap of JAX, `value` is likewise differentiable once; there `history`
-        is None, plans cannot be asked for, `callback` is not allowed, and no warning is given: look at `converged`.
+        `value`, `value_linear`, `potentials`, `marginal_error`, `converged`, `n_iter`, `history`, `grad`, `backend`,
+        `entropy`; without building the plan: `pair_marginal(p, q)`, `marginal(p, q, r, ...)`, `sample(k)`,
+        `expectation(f)`, `conditional(p, q)`, `conditional_map(p, q)`, `mass_at(tuples)`; `plan()` builds it.
+        For PyTorch, `value` is differentiable once in points, weights and matrices. Inside jit, grad and vmap of JAX,
+        `value` is likewise differentiable once; there `history` is None, plans cannot be asked for, `callback` is not
+        allowed, and no warning is given: look at `converged`.
 
     Warns
     -----
@@ -236,28 +240,8 @@ def _shaped(q: Problem, grad: dict[str, list[Any]], points: Any, cost: Any) -> d
     return shaped
 
 
-class _Plans:
-    """Plans of the result, made on demand from arguments as they were."""
-
-    def __init__(self, q: Problem, potentials: Array) -> None:
-        self.q, self.potentials = q, potentials
-
-    def pair(self, p: int, r: int) -> Any:
-        """Return the plan of the pair (p, r)."""
-        count = self.q.n_marginals
-        for name, k in (("p", p), ("q", r)):
-            if not (isinstance(k, int) and 0 <= k < count):
-                raise errors.InvalidValue(
-                    f"[pair_marginal] {name}: expected an integer from 0 to {count - 1}, got {k!r}"
-                )
-        if p == r:
-            raise errors.InvalidValue(f"[pair_marginal] p, q: expected two different marginals, got {p} twice")
-        plan = pair_plan(self.q, self.potentials, (min(p, r), max(p, r)))
-        return plan if p < r else plan.T
-
-    def whole(self) -> Any:
-        """Return the plan with one axis a marginal."""
-        return whole_plan(self.q, self.potentials)
+class _Plans(Reading):
+    """What the result can be asked, made on demand from arguments as they were."""
 
 
 def _result(q: Problem, outcome: Outcome, value: Any, grad: dict[str, Any], tol: float) -> MultimarginalResult:
