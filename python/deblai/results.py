@@ -9,7 +9,15 @@ from typing import Any, NamedTuple
 
 from . import errors
 
-__all__ = ["Cells", "Expectation", "FlowResult", "MultimarginalResult", "QuantizationResult", "SlicedResult"]
+__all__ = [
+    "Cells",
+    "EpsilonPath",
+    "Expectation",
+    "FlowResult",
+    "MultimarginalResult",
+    "QuantizationResult",
+    "SlicedResult",
+]
 
 
 def _with_error(value: Any, stderr: Any) -> str:
@@ -313,6 +321,60 @@ class MultimarginalResult:
         return (
             f"MultimarginalResult(value={float(self.value):.8g}, value_linear={float(self.value_linear):.8g}, "
             f"marginal_error={self.marginal_error:.2g}, {state}, backend={self.backend!r})"
+        )
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class EpsilonPath:
+    """What `deblai.multimarginal.epsilon_path` returns: NumPy arrays with an entry an epsilon, and the fit.
+
+    Attributes
+    ----------
+    epsilons : array (k,)
+        Falling.
+    value, value_linear : array (k,)
+        The entropic value and <c, plan>, as in `MultimarginalResult`.
+    entropy : array (k,)
+        KL(plan | product of the marginals) = (value - value_linear) / epsilon.
+    spread : array (k,)
+        The mean variance of the second particle given the first, in squared units of length: it tends to 0 where the
+        limit is a map. NaN where the problem is given by matrices.
+    marginal_error, converged, n_iter : array (k,)
+        As in `MultimarginalResult`.
+    masses : array (k, t)
+        Mass at the tuples asked for.
+    limit, limit_error : float
+        The fitted value at epsilon = 0 (the one given, with error 0), and by how much the last term of the fit moves
+        it: an estimate, no bound.
+    slope, slope_error : float
+        kappa, the coefficient of epsilon log(1 / epsilon), likewise. All four are NaN of fewer than two epsilons.
+    slope_bound : float
+        (N - 1) d / 2, what kappa is at most for points that fill R^d; NaN where the problem is given by matrices.
+    results : tuple of MultimarginalResult
+        One an epsilon, to read the plans.
+    """
+
+    epsilons: Any
+    value: Any
+    value_linear: Any
+    entropy: Any
+    spread: Any
+    marginal_error: Any
+    converged: Any
+    n_iter: Any
+    masses: Any
+    limit: float
+    limit_error: float
+    slope: float
+    slope_error: float
+    slope_bound: float
+    results: tuple[MultimarginalResult, ...]
+
+    def __repr__(self) -> str:
+        return (
+            f"EpsilonPath({len(self.epsilons)} epsilons {self.epsilons[0]:.3g} -> {self.epsilons[-1]:.3g}, "
+            f"limit={_with_error(self.limit, self.limit_error)}, slope={_with_error(self.slope, self.slope_error)}, "
+            f"converged={int(self.converged.sum())}/{len(self.epsilons)})"
         )
 
 

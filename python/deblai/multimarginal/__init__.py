@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ._path import epsilon_path
 from ._sinkhorn import sinkhorn
 
-__all__ = ["sinkhorn"]
+__all__ = ["epsilon_path", "sinkhorn"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import combinations_with_replacement, permutations, product
-from math import prod
+from math import nan, prod
 from typing import Any
 
 import numpy as np
@@ -66,7 +66,7 @@ class Reading:
 
     def mass_at(self, tuples: Any) -> Array:
         """Return the plan's mass at tuples of indices."""
-        return np.exp(Host(self.q, self.potentials).log_mass(self._tuples("multimarginal.mass_at", tuples)))
+        return np.exp(Host(self.q, self.potentials).log_mass(self.check_tuples("multimarginal.mass_at", tuples)))
 
     def expectation(self, f: Callable[..., Any], indices: Sequence[int], samples: int | None, rng: Any) -> Expectation:
         """Return the mean of a function of some particles, exact or by samples."""
@@ -95,6 +95,22 @@ class Reading:
         own = [-float((a[a > 0] * np.log(a[a > 0])).sum()) for a in Host(q, self.potentials).weights]
         return (own[0] * q.n_marginals if q.symmetric else sum(own)) - relative
 
+    def spread(self) -> float:
+        """Return the mean variance of x_1 given x_0, 0 of a map; nan where there are no points."""
+        if self.q.points[0] is None:
+            return nan
+        plan, y = self._pair(0, 1), self._host_points(1)
+        y = y - y.mean(0)
+        mass, means = plan.sum(1), plan @ y
+        there = mass > 0
+        inside = (plan.sum(0) @ y**2).sum() - ((means[there] ** 2).sum(1) / mass[there]).sum()
+        return max(0.0, float(inside / mass.sum()))
+
+    def slope_bound(self) -> float:
+        """Return half of the sum of the dimensions of all marginals but the largest; nan where there are no points."""
+        x = self.q.points[0]
+        return nan if x is None else (self.q.n_marginals - 1) * x.shape[1] / 2
+
     # --- inside -------------------------------------------------------------------------------------------------------
 
     def _indices(self, operation: str, indices: Sequence[Any], names: Sequence[str] = ()) -> None:
@@ -107,7 +123,7 @@ class Reading:
             name = ", ".join(names) or "indices"
             raise errors.InvalidValue(f"[{operation}] {name}: expected two different marginals, got {twice} twice")
 
-    def _tuples(self, operation: str, tuples: Any) -> Array:
+    def check_tuples(self, operation: str, tuples: Any) -> Array:
         q = self.q
         given_ = np.asarray(tuples if isinstance(tuples, list | tuple) else q.library.numpy(tuples))
         sizes = np.array(q.sizes * q.n_marginals if q.symmetric else q.sizes)
