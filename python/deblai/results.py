@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from . import errors
 
@@ -304,11 +306,11 @@ class MultimarginalResult:
         return self._plans.mass_at(tuples)
 
     @property
-    def entropy(self) -> float:
+    def entropy(self) -> Any:
         """KL(plan | product of the marginals) = (value - value_linear) / epsilon, up to the marginal error."""
         return (float(self.value) - float(self.value_linear)) / self.epsilon
 
-    def shannon_entropy(self) -> float:
+    def shannon_entropy(self) -> Any:
         """Return -sum plan log plan: the marginals' entropies minus `entropy`."""
         return float(self._plans.shannon_entropy(self.entropy))
 
@@ -321,6 +323,52 @@ class MultimarginalResult:
         return (
             f"MultimarginalResult(value={float(self.value):.8g}, value_linear={float(self.value_linear):.8g}, "
             f"marginal_error={self.marginal_error:.2g}, {state}, backend={self.backend!r})"
+        )
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class MultimarginalBatch(MultimarginalResult):
+    """What `deblai.multimarginal.sinkhorn` returns for arrays with a leading axis of problems.
+
+    As `MultimarginalResult`, whose every attribute and answer gets that axis: `value` (B,), `potentials` (B, n) or a
+    list of (B, n_p), `pair_marginal` (B, n, n), `sample(k)` (B, k, N). `marginal_error`, `converged`, `n_iter` and
+    `entropy` are NumPy arrays (B,), `history` is a list; `epsilon`, `n_marginals` and `backend` are those of all.
+    ``len(batch)``, ``batch[k]`` and iteration give the problems' own results.
+
+    Attributes
+    ----------
+    results : tuple of MultimarginalResult
+        One a problem; empty out of a JAX program.
+    """
+
+    results: tuple[MultimarginalResult, ...] = ()
+
+    def __len__(self) -> int:
+        return int(self.value.shape[0])
+
+    def __getitem__(self, k: int) -> MultimarginalResult:
+        return self.results[k]
+
+    def __iter__(self) -> Iterator[MultimarginalResult]:
+        return iter(self.results)
+
+    @property
+    def entropy(self) -> Any:
+        """KL(plan | product of the marginals) of each."""
+        return np.array([r.entropy for r in self.results])
+
+    def shannon_entropy(self) -> Any:
+        """Return -sum plan log plan of each."""
+        return np.array([r.shannon_entropy() for r in self.results])
+
+    def __repr__(self) -> str:
+        if not self.results:
+            return f"MultimarginalBatch({len(self)} problems, backend={self.backend!r})"
+        values = [float(r.value) for r in self.results]
+        return (
+            f"MultimarginalBatch({len(self)} problems, values {min(values):.6g} to {max(values):.6g}, "
+            f"marginal_error <= {np.max(self.marginal_error):.2g}, converged={np.sum(self.converged)}/{len(self)}, "
+            f"backend={self.backend!r})"
         )
 
 

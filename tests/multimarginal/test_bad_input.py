@@ -29,7 +29,12 @@ CASES = {
     "list of one": (([X],), TWO, VALUE, "points: expected at least 2 marginals, got 1"),
     "list of another length": (([X, Y],), EQUAL, VALUE, "points: expected 3 marginals, got 2"),
     "half a marginal": ((X,), {"n_marginals": 2.5, "epsilon": 1.0}, TYPE, "n_marginals: expected a positive integer"),
-    "three dimensions": ((X[None],), EQUAL, VALUE, r"points: expected shape \(n, d\) or \(n,\), got \(1, 5, 2\)"),
+    "four dimensions": (
+        (X[None, None],),
+        EQUAL,
+        VALUE,
+        r"points: expected shape \(n, d\) or \(n,\), got \(1, 1, 5, 2\)",
+    ),
     "no points": (([X, Y[:0]],), TWO, VALUE, r"points\[1\]: expected at least one point, got shape \(0, 2\)"),
     "coordinates": (([X, Y[:, :1]],), TWO, VALUE, r"points\[1\]: expected 2 coordinates to match points\[0\], got 1"),
     "nan": (

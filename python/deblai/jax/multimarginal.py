@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import jax
 import numpy as np
 
-from .. import _backend, errors
+from .. import _backend, errors, multimarginal
 from .._array import NUMPY
 from ..costs import PairCost
 from ..multimarginal._evaluate import Schedule, potentials_of, solve
 from ..multimarginal._problem import Problem
 from ..multimarginal._runners import OPERATION
-from ..results import MultimarginalResult
+from ..results import MultimarginalBatch, MultimarginalResult
 from ._callback import call
 
 SCALARS = ("value", "value_linear", "marginal_error", "converged", "n_iter")
@@ -55,16 +55,23 @@ class _NoPlans:
 
 
 ARRAYS = (*SCALARS, "potentials", "grad")
-jax.tree_util.register_pytree_node(
-    MultimarginalResult,
-    lambda r: ([getattr(r, name) for name in ARRAYS], (r.epsilon, r.n_marginals, r.backend)),
-    lambda fixed, v: MultimarginalResult(
-        **dict(zip(ARRAYS, v, strict=True)),
-        **dict(zip(("epsilon", "n_marginals", "backend"), fixed, strict=True)),
-        history=None,
-        _plans=_NoPlans(),
-    ),
-)
+
+
+def _register(kind: type[MultimarginalResult]) -> None:
+    jax.tree_util.register_pytree_node(
+        kind,
+        lambda r: ([getattr(r, name) for name in ARRAYS], (r.epsilon, r.n_marginals, r.backend)),
+        lambda fixed, v: kind(
+            **dict(zip(ARRAYS, v, strict=True)),
+            **dict(zip(("epsilon", "n_marginals", "backend"), fixed, strict=True)),
+            history=None,
+            _plans=_NoPlans(),
+        ),
+    )
+
+
+_register(MultimarginalResult)
+_register(MultimarginalBatch)
 
 
 def sinkhorn(q: Problem, start: Any, schedule: Schedule, wanted: tuple[str, ...]) -> tuple[MultimarginalResult, Any]:
@@ -95,3 +102,20 @@ def sinkhorn(q: Problem, start: Any, schedule: Schedule, wanted: tuple[str, ...]
         _plans=_NoPlans(),
     )
     return result, grad
+
+
+def batch(arguments: dict[str, Any], ranks: dict[str, int], shared: dict[str, Any]) -> MultimarginalBatch:
+    """Return the result of tracers with a leading axis: `vmap` of `sinkhorn`."""
+    init = arguments.pop("init")
+    if any(getattr(x, "ndim", 0) == ranks["init"] for x in (init if isinstance(init, list | tuple) else [init])):
+        raise errors.InvalidValue(f"[{OPERATION}] init: expected one start of all problems inside jit, grad and vmap")
+    given = {name: v for name, v in arguments.items() if not isinstance(v, str | PairCost)}
+    rank = {name: jax.tree_util.tree_map(lambda _, name=name: ranks[name], v) for name, v in given.items()}
+    leaves, tree = jax.tree_util.tree_flatten(given)
+    axes = [0 if x.ndim == r else None for x, r in zip(leaves, jax.tree_util.tree_leaves(rank), strict=True)]
+
+    def one(*mine: Any) -> MultimarginalResult:
+        return multimarginal.sinkhorn(**arguments | jax.tree_util.tree_unflatten(tree, mine), init=init, **shared)
+
+    r = jax.vmap(one, in_axes=axes)(*leaves)
+    return MultimarginalBatch(**{f.name: getattr(r, f.name) for f in fields(r)})

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import _validate, errors
-from .._array import TORCH, library_of
 from ..results import EpsilonPath, MultimarginalResult
 from ._evaluate import Array
+from ._problem import detached
 from ._sinkhorn import SinkhornState, sinkhorn
 
 OPERATION = "multimarginal.epsilon_path"
@@ -116,7 +116,7 @@ def epsilon_path(
     ladder = _ladder(epsilons)
     if limit is not None:
         limit = _validate.real(OPERATION, "limit", limit)
-    points, weights, cost = (_detached(v) for v in (points, weights, cost))
+    points, weights, cost = (detached(v) for v in (points, weights, cost))
     fixed = {"n_marginals": n_marginals, "cost": cost, "tol": tol, "max_iter": max_iter, "memory": memory}
     results: list[MultimarginalResult] = []
     stopped = False
@@ -164,15 +164,6 @@ def _ladder(epsilons: Any) -> list[float]:
     if not found or found[-1] <= 0 or len(set(found)) < len(found):
         raise errors.InvalidValue(f"[{OPERATION}] epsilons: expected different positive numbers, got {epsilons!r}")
     return found
-
-
-def _detached(v: Any) -> Any:
-    """Return arrays that carry no graph: a path is not differentiable."""
-    if isinstance(v, list | tuple):
-        return type(v)(map(_detached, v))
-    if isinstance(v, dict):
-        return {key: _detached(c) for key, c in v.items()}
-    return v.detach() if library_of(v) is TORCH else v
 
 
 def _tuples(result: MultimarginalResult, tuples: Any) -> Any:

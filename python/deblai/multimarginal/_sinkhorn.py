@@ -13,7 +13,7 @@ from .. import _validate, errors
 from .._array import TORCH, TRACED
 from ..results import MultimarginalResult
 from ._evaluate import Array, Outcome, Schedule, Stopped, Watch, potentials_of, solve
-from ._problem import Problem, problem
+from ._problem import Problem, is_batch, problem
 from ._reading import Reading
 from ._runners import OPERATION
 
@@ -41,7 +41,7 @@ def sinkhorn(
     memory: int = 10,
     init: Any = None,
     grad: Any = (),
-    callback: Callable[[SinkhornState], bool | None] | None = None,
+    callback: Callable[[Any], bool | None] | None = None,
 ) -> MultimarginalResult:
     r"""Entropic optimal transport of N marginals with a cost summed over all pairs, in the log domain.
 
@@ -56,7 +56,9 @@ def sinkhorn(
     ----------
     points : array (n, d) or (n,), or list of arrays, optional
         One array with `n_marginals` for equal marginals (symmetric mode: one potential); a list with one array a
-        marginal otherwise. Omitted where `cost` is given as matrices.
+        marginal otherwise. Omitted where `cost` is given as matrices. An array (B, n, d) is a batch of B problems, as
+        are weights (B, n) and matrices (B, n, n); what lacks the axis is shared by all. They are solved side by side,
+        each with its own stop and to the bit as alone; `sinkhorn_batch` takes problems of different sizes.
     weights : array (n,), or list of arrays or None, optional
         Nonnegative weights of any positive sum: they are divided by it. Equal weights by default.
     n_marginals : int, optional
@@ -82,11 +84,12 @@ def sinkhorn(
         Gradients of `value` to return in ``result.grad``: any of "points", "weights", "cost" (the matrices), shaped
         like the argument; True for all that were given. Those in weights are of the normalised weights.
     callback : callable, optional
-        Called with a state (`step`, `marginal_error`, `value`, `potentials`) about ten times a second; True stops.
+        Called with a state (`step`, `marginal_error`, `value`, `potentials`; of a batch `done`, `total`) about ten
+        times a second; True stops.
 
     Returns
     -------
-    MultimarginalResult
+    MultimarginalResult, or MultimarginalBatch of a batch
         `value`, `value_linear`, `potentials`, `marginal_error`, `converged`, `n_iter`, `history`, `grad`, `backend`,
         `entropy`; without building the plan: `pair_marginal(p, q)`, `marginal(p, q, r, ...)`, `sample(k)`,
         `expectation(f)`, `conditional(p, q)`, `conditional_map(p, q)`, `mass_at(tuples)`; `plan()` builds it.
@@ -135,6 +138,12 @@ def sinkhorn(
     >>> r.pair_marginal().shape
     (60, 60)
     """
+    if is_batch(points, weights, cost):
+        from ._batch import of_arrays
+
+        arrays = {"points": points, "weights": weights, "cost": cost, "init": init}
+        fixed = {"n_marginals": n_marginals, "epsilon": epsilon, "tol": tol, "max_iter": max_iter}
+        return of_arrays(arrays, fixed | {"memory": memory, "grad": grad}, callback)
     q = problem(OPERATION, points, weights, n_marginals, cost, epsilon)
     schedule = _schedule(q, tol, max_iter, memory)
     wanted = _wanted(q, grad)
