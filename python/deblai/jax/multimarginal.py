@@ -7,11 +7,13 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.custom_derivatives import SymbolicZero
 
 from .. import _backend, errors, multimarginal
 from .._array import NUMPY
 from ..costs import PairCost
 from ..multimarginal._evaluate import Schedule, potentials_of, solve
+from ..multimarginal._implicit import pullback
 from ..multimarginal._problem import Problem
 from ..multimarginal._runners import OPERATION
 from ..results import MultimarginalBatch, MultimarginalResult
@@ -40,6 +42,74 @@ class _Host:
         scalars = [outcome.value, outcome.value_linear, outcome.marginal_error, converged, len(outcome.history)]
         gradients = {f"{name}[{p}]": g for name in names for p, g in enumerate(outcome.grad[name]) if g is not None}
         return [*scalars, *potentials_of(q, outcome.potentials)], gradients
+
+
+@dataclass(frozen=True)
+class _Pullback:
+    """What the gradients of a function of the potentials are in the arrays that are wanted, flat names in order."""
+
+    problem: _Host
+    wanted: tuple[str, ...]
+
+    def __call__(self, arrays: dict[str, Any], _: tuple[str, ...]) -> tuple[list[Any], dict[str, Any]]:
+        host = self.problem
+        points, weights, matrices = (list(arrays[name]) for name in NAMES)
+        fixed = (host.n_marginals, host.cost, host.epsilon, host.shared)
+        q = Problem(NUMPY, points, weights, matrices, list(host.sizes), *fixed)
+        flat, cotangents = ([np.asarray(v, np.float64) for v in arrays[name]] for name in ("potentials", "cotangents"))
+        names = tuple(name for name in NAMES if any(w.startswith(name) for w in self.wanted))
+        found = pullback(q, np.concatenate(flat), cotangents, names)
+        by_name = {f"{name}[{p}]": g for name in names for p, g in enumerate(found[name])}
+        return [by_name[name] for name in self.wanted], {}
+
+
+class _Leaves:
+    """Arrays by name and place, "points[0]" and so on, without those that are None."""
+
+    def __init__(self, groups: dict[str, list[Any]]) -> None:
+        self.lengths = {name: len(v) for name, v in groups.items()}
+        self.names = tuple(f"{name}[{p}]" for name, v in groups.items() for p, x in enumerate(v) if x is not None)
+        self.arrays = [x for v in groups.values() for x in v if x is not None]
+
+    def groups(self, arrays: Any) -> dict[str, list[Any]]:
+        """Return the lists again, of other arrays."""
+        found = dict(zip(self.names, arrays, strict=True))
+        return {name: [found.get(f"{name}[{p}]") for p in range(n)] for name, n in self.lengths.items()}
+
+
+def _with_derivatives(host: _Host, leaves: _Leaves, potentials: list[Any]) -> list[Any]:
+    """Return the potentials, differentiable once in the leaves."""
+    count = len(leaves.names)
+
+    @jax.custom_vjp
+    def same(*arrays: Any) -> list[Any]:
+        return list(arrays[count:])
+
+    def forward(*primals: Any) -> Any:
+        values = [primal.value for primal in primals]
+        perturbed = {n: None for n, primal in zip(leaves.names, primals, strict=False) if primal.perturbed}
+        return values[count:], (perturbed, values)
+
+    def backward(residuals: Any, cotangents: Any) -> tuple[Any, ...]:
+        perturbed, values = residuals
+        nothing = (None,) * len(values)
+        if all(isinstance(c, SymbolicZero) for c in cotangents):
+            return nothing
+        own = values[count:]
+        given = leaves.groups(values[:count]) | {
+            "potentials": own,
+            "cotangents": [
+                jax.numpy.zeros_like(f) if isinstance(c, SymbolicZero) else c
+                for c, f in zip(cotangents, own, strict=True)
+            ],
+        }
+        like = dict(zip(leaves.names, values, strict=False))
+        shapes = {name: jax.ShapeDtypeStruct(like[name].shape, like[name].dtype) for name in perturbed}
+        found, _ = call(OPERATION, _Pullback(host, tuple(perturbed)), given, shapes, constant=tuple(given))
+        return (*(found.get(name) for name in leaves.names), *nothing[count:])
+
+    same.defvjp(forward, backward, symbolic_zeros=True)
+    return same(*leaves.arrays, *map(jax.lax.stop_gradient, potentials))
 
 
 class _NoPlans:
@@ -82,9 +152,10 @@ def sinkhorn(q: Problem, start: Any, schedule: Schedule, wanted: tuple[str, ...]
     shapes |= {f"potentials[{p}]": ((n,), dtype) for p, n in enumerate(q.sizes)}
     groups = dict(zip(NAMES, (q.points, q.weights, q.matrices), strict=True))
     asked = {name: [f"{name}[{p}]" for p, x in enumerate(groups[name]) if x is not None] for name in wanted}
+    host = _Host(tuple(q.sizes), q.n_marginals, q.cost, q.epsilon, q.shared, schedule)
     outputs, found = call(
         OPERATION,
-        _Host(tuple(q.sizes), q.n_marginals, q.cost, q.epsilon, q.shared, schedule),
+        host,
         groups | {"init": start.astype(dtype)},
         {name: jax.ShapeDtypeStruct(*shape) for name, shape in shapes.items()},
         constant=("init",),
@@ -92,6 +163,7 @@ def sinkhorn(q: Problem, start: Any, schedule: Schedule, wanted: tuple[str, ...]
     )
     grad = {name: [found.get(f"{name}[{p}]") for p in range(len(groups[name]))] for name in asked}
     potentials = [outputs[f"potentials[{p}]"] for p in range(len(q.sizes))]
+    potentials = _with_derivatives(host, _Leaves(groups), potentials)
     result = MultimarginalResult(
         **{name: outputs[name] for name in SCALARS},
         potentials=potentials[0] if q.symmetric else potentials,
