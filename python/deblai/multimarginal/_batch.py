@@ -49,8 +49,8 @@ def sinkhorn_batch(
     callback : callable, optional
         Called with a state (`done`, `total`) about ten times a second; True stops: what is running ends at its next
         sweep, what has not begun is evaluated as it is, and neither has converged.
-    **common
-        Arguments of all problems that do not say otherwise.
+    common : arguments of `sinkhorn` by name
+        Those of all problems that do not say otherwise.
 
     Returns
     -------

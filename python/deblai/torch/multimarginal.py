@@ -1,7 +1,8 @@
 """Multi-marginal Sinkhorn as a PyTorch operator, ``torch.ops.deblai.multimarginal_sinkhorn``.
 
 The forward pass computes the gradients that will be needed together with the value; the backward pass scales them.
-Potentials carry a graph of their own, whose backward pass solves for their derivatives. Double backward is not supported and raises.
+Potentials carry a graph of their own, whose backward pass solves for their derivatives. Double backward is not
+supported and raises.
 """
 
 from __future__ import annotations
