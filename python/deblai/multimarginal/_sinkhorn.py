@@ -122,8 +122,8 @@ def sinkhorn(
 
     The gradient of `value` is that at fixed potentials. That of `potentials` differentiates the equations that they
     solve; its backward pass solves a dense linear system of n_1 + ... + n_N unknowns (n in symmetric mode) in float64
-    on the CPU, 32 bytes an entry. Both are off by about as much as the marginals. Weights of 0, and potentials that more
-    than constants can be moved between, have no such gradient: that raises.
+    on the CPU, 32 bytes an entry. Both are off by about as much as the marginals. Weights of 0, and potentials that
+    more than constants can be moved between, have no such gradient: that raises.
 
     References
     ----------
