@@ -286,6 +286,8 @@ double relative_distance(const std::vector<T>& got, const std::vector<double>& w
 
 constexpr PairCost coulomb{PairCost::Kind::riesz, 1, 1}, riesz{PairCost::Kind::riesz, 1.5, 1},
     logarithmic{PairCost::Kind::log, 1, 1}, harmonic{PairCost::Kind::quadratic, 1, 1},
-    repulsive{PairCost::Kind::quadratic, 1, -1};
+    repulsive{PairCost::Kind::quadratic, 1, -1}, yukawa{PairCost::Kind::yukawa, 2, 1.5},
+    softened{PairCost::Kind::soft, 0.3, 2}, distances{PairCost::Kind::power, 1, -1},
+    cubes{PairCost::Kind::power, 3, 0.5};
 
 }  // namespace deblai::test

@@ -6,7 +6,10 @@ import pytest
 from deblai.multimarginal import sinkhorn
 
 SOLVE = {"epsilon": 0.5, "tol": 1e-12}
-COSTS = ("coulomb", "log", "sqeuclidean", "repulsive-harmonic", deblai.costs.Riesz(1.5))
+COSTS = (
+    *("coulomb", "log", "sqeuclidean", "repulsive-harmonic", "euclidean", deblai.costs.Riesz(1.5)),
+    *(deblai.costs.Yukawa(2.0, 1.5), deblai.costs.SoftCoulomb(0.3, -2.0), deblai.costs.Power(2.6, -0.5)),
+)
 
 
 def torch():

@@ -41,25 +41,36 @@ DEBLAI_HD double total_of(Vec<float> v) {
     return sum(load_double(parts) + load_double(parts + lanes<float> / 2));
 }
 
+// h(r2) with c = strength * h, but for logs: there it is log r2.
+template <class T>
+DEBLAI_HD Vec<T> shape(const PairCost& c, Vec<T> r2) {
+    const T s = static_cast<T>(c.s);
+    switch (c.kind) {
+        case PairCost::Kind::log: return vlog<T>(r2);
+        case PairCost::Kind::riesz:
+            return c.s == 1.0 ? T(1) / root<T>(r2) : c.s == 2.0 ? T(1) / r2 : vexp<T>(T(-0.5) * s * vlog<T>(r2));
+        case PairCost::Kind::yukawa: {
+            const Vec<T> r = root<T>(r2);
+            return vexp<T>(-s * r) / r;
+        }
+        case PairCost::Kind::soft: return T(1) / root<T>(r2 + s * s);
+        case PairCost::Kind::power: return c.s == 1.0 ? root<T>(r2) : vexp<T>(T(0.5) * s * vlog<T>(r2));
+        default: return r2;
+    }
+}
+
 template <class T>
 void costs(const PairCost& c, double epsilon, const T* x, index_t d, const T* y, index_t ld, index_t begin, index_t end,
            T* row) {
     constexpr index_t w = lanes<T>;
     const T factor = static_cast<T>(-(c.kind == PairCost::Kind::log ? -0.5 : 1.0) * c.strength / epsilon);
-    const T power = static_cast<T>(-0.5 * c.s);
     for (index_t j = begin; j < end; j += w) {
         Vec<T> r2 = {};
         for (index_t k = 0; k < d; ++k) {
             const Vec<T> diff = load(y + k * ld + j) - x[k];
             r2 += diff * diff;
         }
-        Vec<T> h = r2;
-        if (c.kind == PairCost::Kind::log) {
-            h = vlog<T>(r2);
-        } else if (c.kind == PairCost::Kind::riesz) {
-            h = c.s == 1.0 ? T(1) / root<T>(r2) : c.s == 2.0 ? T(1) / r2 : vexp<T>(power * vlog<T>(r2));
-        }
-        store(row + j, factor * h);
+        store(row + j, factor * shape<T>(c, r2));
     }
 }
 

@@ -1,11 +1,13 @@
 """Multi-marginal Sinkhorn as a PyTorch operator, ``torch.ops.deblai.multimarginal_sinkhorn``.
 
 The forward pass computes the gradients that will be needed together with the value; the backward pass scales them.
-Double backward is not supported and raises.
+Potentials carry a graph of their own, whose backward pass solves for their derivatives. Double backward is not
+supported and raises.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,9 +16,11 @@ from torch import Tensor
 from .. import _backend
 from .._array import TORCH
 from ..costs import KINDS, PairCost, of_kind
-from ..multimarginal._evaluate import Array, Outcome, Schedule, Watch, solve
+from ..multimarginal._evaluate import Array, Outcome, Schedule, Watch, potentials_of, solve
+from ..multimarginal._implicit import pullback
 from ..multimarginal._problem import Problem
 from ..multimarginal._runners import OPERATION
+from ..results import MultimarginalResult
 from ._once import once
 
 NAMES = ("points", "weights", "cost")
@@ -164,3 +168,45 @@ def sinkhorn(
     label = _backend.plan(OPERATION, str(like.device)).label
     total, linear, mass, error = summary
     return value, Outcome(total, linear, mass, error, potentials.numpy(), seen, by_name, label)
+
+
+class _Potentials(torch.autograd.Function):
+    """Potentials as functions of points, weights and matrices; the backward pass solves a linear system."""
+
+    @staticmethod
+    def forward(ctx: Any, q: Problem, flat: Array, *tensors: Tensor | None) -> tuple[Tensor, ...]:
+        ctx.save_for_backward(*tensors)
+        ctx.q, ctx.flat = q._replace(points=[], weights=[], matrices=[]), flat
+        return tuple(torch.as_tensor(f).to(q.like) for f in potentials_of(q, flat))
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Tensor) -> tuple[Any, ...]:
+        n = len(ctx.q.sizes)
+        saved = list(ctx.saved_tensors)
+        q = ctx.q._replace(points=saved[:n], weights=saved[n : 2 * n], matrices=saved[2 * n :])
+        groups = (q.points, q.weights, q.matrices)
+        needed = ctx.needs_input_grad[2:]
+        wanted = tuple(
+            name
+            for name, begin, group in zip(NAMES, (0, n, 2 * n), groups, strict=True)
+            if any(needed[begin : begin + len(group)])
+        )
+        found = pullback(q, ctx.flat, [TORCH.numpy(c).astype("float64") for c in cotangents], wanted)
+        gradients = [
+            None if g is None or t is None else TORCH.export(g, t)
+            for name, group in zip(NAMES, groups, strict=True)
+            for g, t in zip(found.get(name) or [None] * len(group), group, strict=True)
+        ]
+        if torch.is_grad_enabled():
+            one = once(OPERATION, torch.ones_like(cotangents[0][0]), *saved, *cotangents)
+            gradients = [None if g is None else one * g for g in gradients]
+        return None, None, *(g if need else None for g, need in zip(gradients, needed, strict=True))
+
+
+def attached(q: Problem, flat: Array, result: MultimarginalResult) -> MultimarginalResult:
+    """Return the result with potentials that carry the graph, where one is recorded."""
+    tensors = [*q.points, *q.weights, *q.matrices]
+    if not (torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)):
+        return result
+    potentials = _Potentials.apply(q, flat, *tensors)  # type: ignore[no-untyped-call]
+    return replace(result, potentials=potentials[0] if q.symmetric else list(potentials))
