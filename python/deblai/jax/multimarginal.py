@@ -28,11 +28,13 @@ class _Host:
     cost: PairCost
     epsilon: float
     shared: bool
+    edges: tuple[tuple[int, int], ...] | None
     schedule: Schedule
 
     def __call__(self, arrays: dict[str, Any], wanted: tuple[str, ...]) -> tuple[list[Any], dict[str, Any]]:
         points, weights, matrices = (list(arrays[name]) for name in NAMES)
-        fixed = (self.n_marginals, self.cost, self.epsilon, self.shared)
+        edges = None if self.edges is None else list(self.edges)
+        fixed = (self.n_marginals, self.cost, self.epsilon, self.shared, edges)
         q = Problem(NUMPY, points, weights, matrices, list(self.sizes), *fixed)
         names = tuple(name for name in NAMES if any(w.startswith(name) for w in wanted))
         outcome = solve(q, arrays["init"].astype(np.float64), self.schedule, wanted=names)
@@ -75,9 +77,10 @@ def sinkhorn(q: Problem, start: Any, schedule: Schedule, wanted: tuple[str, ...]
     shapes |= {f"potentials[{p}]": ((n,), dtype) for p, n in enumerate(q.sizes)}
     groups = dict(zip(NAMES, (q.points, q.weights, q.matrices), strict=True))
     asked = {name: [f"{name}[{p}]" for p, x in enumerate(groups[name]) if x is not None] for name in wanted}
+    edges = None if q.edges is None else tuple(q.edges)
     outputs, found = call(
         OPERATION,
-        _Host(tuple(q.sizes), q.n_marginals, q.cost, q.epsilon, q.shared, schedule),
+        _Host(tuple(q.sizes), q.n_marginals, q.cost, q.epsilon, q.shared, edges, schedule),
         groups | {"init": start.astype(dtype)},
         {name: jax.ShapeDtypeStruct(*shape) for name, shape in shapes.items()},
         constant=("init",),
