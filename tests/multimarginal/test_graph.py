@@ -1,4 +1,4 @@
-"""Costs on any graph of pairs: against the whole tensor, the complete graph, closed forms; what it takes and refuses."""
+"""Costs on any graph of pairs: against the whole tensor, the complete graph, closed forms; what is refused."""
 
 import json
 import sys

@@ -93,7 +93,7 @@ class _Sampler:
         self.q, self.edges = q, q.pairs
         parts = np.split(np.asarray(potentials, np.float64), np.cumsum(q.sizes)[:-1])
         host = [None if v is None else np.asarray(q.library.numpy(v), np.float64) for v in (*q.points, *q.weights)]
-        self.points = host[: len(q.sizes)]
+        self.points: list[Any] = host[: len(q.sizes)]
         self.matrices = [np.asarray(q.library.numpy(c), np.float64) for c in q.matrices]
         self.bags = _core.multimarginal_bags(q.sizes, self.edges)
         tables = sum(float(np.prod([float(q.sizes[u]) for u in bag[1:]])) for bag in self.bags)
@@ -133,11 +133,11 @@ class _Sampler:
         if not others:
             return np.asarray(_log_sum(self._with(v, others, [])))
         rest = max(1, self.entries // max(1, n * int(np.prod(sizes[1:], dtype=np.int64))))
-        parts = []
+        parts: list[Array] = []
         for begin in range(0, sizes[0], rest):
             first = np.arange(begin, min(sizes[0], begin + rest))
             parts.append(_log_sum(self._with(v, others, [first, *(np.arange(m) for m in sizes[1:])])))
-        return np.concatenate(parts)
+        return np.asarray(np.concatenate(parts))
 
     def _with(self, v: int, others: list[int], at: list[Array]) -> Array:
         """Return the exponents of v (last axis) for all combinations of indices of others (an axis each)."""

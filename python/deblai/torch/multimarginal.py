@@ -42,7 +42,7 @@ def multimarginal_sinkhorn(
     grad_points: bool,
     grad_weights: bool,
     grad_cost: bool,
-    edges: list[int] | None = None,
+    edges: list[int] | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, list[Tensor]]:
     """Return value (0-d), [value, <c, plan>, mass, marginal error, sweeps], potentials, history and gradients.
 
