@@ -386,7 +386,7 @@ class EpsilonPath:
         KL(plan | product of the marginals) = (value - value_linear) / epsilon.
     spread : array (k,)
         The mean variance of the second particle given the first, in squared units of length: it tends to 0 where the
-        limit is a map. NaN where the problem is given by matrices.
+        first determines the second. NaN where the problem is given by matrices.
     marginal_error, converged, n_iter : array (k,)
         As in `MultimarginalResult`.
     masses : array (k, t)
@@ -398,6 +398,9 @@ class EpsilonPath:
         kappa, the coefficient of epsilon log(1 / epsilon), likewise. All four are NaN of fewer than two epsilons.
     slope_bound : float
         (N - 1) d / 2, what kappa is at most for points that fill R^d; NaN where the problem is given by matrices.
+    dimension : float
+        N d - 2 slope, that of the limit plan's support where that is smooth and the cost
+        grows as a square beside it: d for maps, more where plans that are no maps are selected.
     results : tuple of MultimarginalResult
         One an epsilon, to read the plans.
     """
@@ -417,6 +420,12 @@ class EpsilonPath:
     slope_error: float
     slope_bound: float
     results: tuple[MultimarginalResult, ...]
+
+    @property
+    def dimension(self) -> float:
+        """N d - 2 slope: see above."""
+        count = self.results[0].n_marginals
+        return 2 * (self.slope_bound * count / (count - 1) - self.slope)
 
     def __repr__(self) -> str:
         return (

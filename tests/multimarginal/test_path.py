@@ -32,6 +32,7 @@ def test_rates_of_gaussians(N, gamma, slope):
     assert path.limit == pytest.approx(limit, abs=5e-5)
     assert abs(path.limit - limit) < path.limit_error
     assert path.slope_bound == (N - 1) / 2
+    assert path.dimension == pytest.approx(N - 2 * slope, abs=1e-3)  # of {x_1 = ... = x_N}, of {x_1 + ... + x_N = 0}
     if N > 2 and gamma < 0:
         assert path.spread[-1] > 0.5  # no map: three numbers of sum zero
     else:

@@ -56,9 +56,10 @@ def epsilon_path(
 
     are fitted together by least squares (the second line needs no logarithm: it separates kappa from b). Between
     continuous measures of dimensions d_i, kappa is at most :math:`\frac12(\sum_i d_i - \max_i d_i)` for locally
-    semiconcave costs [1]_. Between finite sets the fit says what it says of the measures that they stand for, as long
-    as the blur of the plan, about sqrt(epsilon / c''), is not below the spacing of the points; far below it, values
-    tend to the linear program's exponentially fast, and kappa to 0.
+    semiconcave costs [1]_: the blur, of width sqrt(epsilon), fills the directions across the support of the limit plan,
+    so that 2 kappa is their number. Between finite sets the fit says what it says of the measures that they stand for,
+    as long as the blur of the plan, about sqrt(epsilon / c''), is not below the spacing of the points; far below it,
+    values tend to the linear program's exponentially fast, and kappa to 0.
 
     Parameters
     ----------
@@ -83,7 +84,8 @@ def epsilon_path(
     -------
     EpsilonPath
         `epsilons`, `value`, `value_linear`, `entropy`, `spread`, `marginal_error`, `converged`, `n_iter`, `masses`
-        (NumPy arrays, one entry an epsilon), `limit`, `limit_error`, `slope`, `slope_error`, `slope_bound`, `results`.
+        (NumPy arrays, one entry an epsilon), `limit`, `limit_error`, `slope`, `slope_error`, `slope_bound`,
+        `dimension`, `results`.
 
     Warns
     -----
