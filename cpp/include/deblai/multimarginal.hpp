@@ -1,9 +1,9 @@
 // Entropic transport of N marginals with pairwise costs on the complete graph, in the log domain:
 //   min over plans pi of <c, pi> + epsilon KL(pi | mu_1 x ... x mu_N),   c(x_1..x_N) = sum_{p<q} c(x_p, x_q)
 //   f_p <- -epsilon log sum over x_{-p} of exp((sum_{k!=p} f_k - c) / epsilon) prod_{k!=p} a_k
-// (Benamou, Carlier and Nenna 2015). The n^N plan is never stored: one marginal is contracted by a matrix product of
-// stabilised kernels, two more are its sides, the others are looped over. What a product may have lost to underflow is
-// bounded row by row; rows whose bound is not negligible are summed again exactly, in the log domain.
+// (Benamou, Carlier and Nenna 2015). The n^N plan is never stored: a matrix product of stabilised kernels contracts all
+// marginals but two, for the updates of both. What it may have lost to underflow is bounded row by row; rows whose bound
+// is not negligible are summed again exactly, in the log domain.
 #pragma once
 
 #include <cstddef>
@@ -76,6 +76,7 @@ struct Summary {
     double value_linear;  // <c, plan>
     double mass;
     double marginal_error;  // the largest L1 error of a marginal
+    index_t exact_rows;     // of the plans of pairs, summed term by term where a product might have underflowed
     bool finished;          // false after a stop: all void
 };
 

@@ -123,7 +123,7 @@ Summary evaluate(const Problem<T>& q, const double* potentials, const Output<T>&
     const std::vector<index_t> at = deblai::multimarginal::offsets(q);
     for (int p = 0; p < q.distinct(); ++p) sums.set_potential(p, potentials + at[p]);
     Evaluation<T> evaluation(call, q, out, workspace, sums);
-    if (!evaluation.run(watch)) return {0, 0, 0, 0, false};
+    if (!evaluation.run(watch)) return {0, 0, 0, 0, 0, false};
     return evaluation.finish(potentials);
 }
 
