@@ -53,8 +53,9 @@ struct Schedule {
 };
 
 struct Progress {
-    index_t sweeps;  // done; each wrote its marginal error and dual value
-    bool converged;  // the last one's error is at most tol
+    index_t sweeps;          // done; each wrote its marginal error and dual value
+    bool converged;          // the last one's error is at most tol
+    index_t exact_rows = 0;  // of all sweeps, summed term by term where a product might have underflowed
 };
 
 // Sweeps over all potentials (one array, one after the other), in symmetric mode f <- ((N - 1) f + T(f)) / N. `errors`
@@ -76,8 +77,8 @@ struct Summary {
     double value_linear;  // <c, plan>
     double mass;
     double marginal_error;  // the largest L1 error of a marginal
-    index_t exact_rows;     // of the plans of pairs, summed term by term where a product might have underflowed
     bool finished;          // false after a stop: all void
+    index_t exact_rows = 0;  // of the plans of pairs, summed term by term where a product might have underflowed
 };
 
 template <class T>

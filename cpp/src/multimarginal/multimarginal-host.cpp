@@ -181,7 +181,7 @@ Summary summarise(const Problem<T>& q, const Conditionals& sums, const double* p
                   const std::vector<double>& marginals, const std::vector<double>& linear) {
     const std::vector<index_t> at = offsets(q);
     const double pairs = pairs_of_one(q);
-    Summary s{0, 0, 0, 0, 0, true};
+    Summary s{0, 0, 0, 0, true};
     for (int p = 0; p < q.distinct(); ++p) {
         const std::vector<double>& weights = sums.weights(p);
         double off = 0, mass = 0;

@@ -187,6 +187,25 @@ bool pack(const Factor<T>& q, const T* below, T* out) {
     return largest<T>(most) > 0;
 }
 
+template <class T>
+void lifted(const T* a, index_t n, T top, int lift, T* out) {
+    const unsigned rounding = flush_denormals();
+    const LiftedExp<T> lifted_exp(lift);
+    for (index_t k = 0; k < n; k += lanes<T>) store(out + k, lifted_exp(load(a + k) - top));
+    restore(rounding);
+}
+
+template <class T>
+void scale(const T* E, const T* u, const T* v, index_t rows, T* out) {
+    const unsigned rounding = flush_denormals();
+    for (index_t c = 0; c < panel<T>; c += lanes<T>) {
+        const Vec<T> factor = load(v + c);
+        for (index_t k = 0; k < rows; ++k)
+            store(out + k * panel<T> + c, load(E + k * panel<T> + c) * (u[k] * factor));
+    }
+    restore(rounding);
+}
+
 // R rows and two vectors of columns.
 template <class T, int R>
 DEBLAI_HD void product_of(const T* left, const T* right, index_t depth, T* table, index_t ld) {
@@ -399,10 +418,10 @@ void exps(const T* a, const T* b, index_t n, double shift, T* out) {
 }  // namespace
 
 extern const multimarginal::Kernels<float> multimarginal_f32 = {
-    costs<float>, highest<float>, pack<float>, product<float>, weigh<float>,
-    plan<float>,  tops<float>,    row<float>,  log_sum<float>, exps<float>};
+    costs<float>, highest<float>, pack<float>, lifted<float>, scale<float>,   product<float>,
+    weigh<float>, plan<float>,    tops<float>, row<float>,    log_sum<float>, exps<float>};
 extern const multimarginal::Kernels<double> multimarginal_f64 = {
-    costs<double>, highest<double>, pack<double>, product<double>, weigh<double>,
-    plan<double>,  tops<double>,    row<double>,  log_sum<double>, exps<double>};
+    costs<double>, highest<double>, pack<double>, lifted<double>, scale<double>,   product<double>,
+    weigh<double>, plan<double>,    tops<double>, row<double>,    log_sum<double>, exps<double>};
 
 }  // namespace deblai::DEBLAI_LEVEL

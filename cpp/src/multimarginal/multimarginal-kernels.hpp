@@ -80,6 +80,10 @@ struct Kernels {
     void (*highest)(const Factor<T>& factor, const T* beside, T* top);
     // out(k,c) = 2^lift exp(M(k,c) + t(k) - below(c)), rows of a panel; false where all of them are zero
     bool (*pack)(const Factor<T>& factor, const T* below, T* out);
+    // out(k) = 2^lift exp(a(k) - top), whole vectors; top is not exceeded by more than rounding
+    void (*lifted)(const T* a, index_t n, T top, int lift, T* out);
+    // out(k,c) = E(k,c) u(k) v(c), rows of a panel
+    void (*scale)(const T* E, const T* u, const T* v, index_t rows, T* out);
     // table(i,j) += sum_k left(k,i) right(k,j) for the first rows of one panel and the columns of one
     void (*product)(const T* left, const T* right, index_t depth, index_t rows, T* table, index_t ld);
     void (*weigh)(const Weighing<T>& weighing);

@@ -30,8 +30,7 @@ bool Sums<T>::conditional(int p, double, double* lse) {
         return !team_.stopped();
     }
     std::vector<index_t> doubtful;
-    if (!table_->serves(p) && !table_->make(p)) return false;
-    return table_->sums(p, lse, doubtful) && redo(choose_roles(problem_, p, -1), doubtful, lse, nullptr);
+    return table_->conditional(p, lse, doubtful) && redo(choose_roles(problem_, p, -1), doubtful, lse, nullptr);
 }
 
 template <class T>
@@ -172,7 +171,7 @@ std::size_t Sums<T>::bytes(const Problem<T>& problem, int threads) {
     const auto store = Store<T>::sizes(problem);
     // Rows to be summed again, and sums of a plan's rows.
     const std::size_t rows = problem.n_marginals > 2 ? longest * (3 * sizeof(index_t) + sizeof(double) + 1 + 3 * sizeof(T)) : 0;
-    return store.sides + store.costs + (problem.n_marginals > 2 ? Table<T>::bytes(problem) : 0) + rows +
+    return store.sides + store.costs + (problem.n_marginals > 2 ? Table<T>::bytes(problem, threads) : 0) + rows +
            scratch_bytes(problem) * threads;
 }
 

@@ -35,6 +35,9 @@ Table<T>::Table(const Store<T>& store, const Kernels<T>& kernels, Team& team)
     values_ = allocate(values * sizeof(T));
     std::memset(values_.get(), 0, values * sizeof(T));  // padding is never written, and must be finite
     if (slices) slices_ = allocate(slices * sizeof(T));
+    for (int p = 0; p < q.distinct(); ++p) zeros_.resize(std::max<std::size_t>(zeros_.size(), store.side(p).ld + stretch));
+    stored_size_ = q.n_marginals > 3 ? zeros_.size() * panel<T> : 0;
+    if (stored_size_) stored_ = allocate(stored_size_ * team.size() * sizeof(T));
     for (const int side : {0, 1})
         if (factors[side]) factors_[side] = allocate(factors[side] * sizeof(T));
 }
@@ -62,9 +65,11 @@ typename Table<T>::Cut Table<T>::cut(const Problem<T>& problem, const Roles& rol
 }
 
 template <class T>
-std::size_t Table<T>::bytes(const Problem<T>& problem) {
-    std::size_t values = 0, slices = 0, factors[2] = {}, chunk = 0;
+std::size_t Table<T>::bytes(const Problem<T>& problem, int threads) {
+    std::size_t values = 0, slices = 0, factors[2] = {}, chunk = 0, longest = 0;
     const auto ld = [&](int k) { return static_cast<std::size_t>(padded<T>(problem.marginals[k].size)); };
+    for (int p = 0; p < problem.distinct(); ++p) longest = std::max(longest, ld(p) + stretch);
+    const std::size_t stored = problem.n_marginals > 3 ? longest * (1 + panel<T> * threads) : longest;
     for (int a = 0; a < problem.distinct(); ++a)
         for (int b = problem.symmetric ? a : a + 1; b < problem.distinct(); ++b) {
             const Roles roles = roles_of(problem, a, b);
@@ -78,11 +83,11 @@ std::size_t Table<T>::bytes(const Problem<T>& problem) {
             const double slabs = problem.symmetric
                                      ? static_cast<double>(c.capacity)
                                      : std::min<double>(c.capacity, static_cast<double>(c.capacity) / size + 2);
-            const std::size_t beside = sizeof(Slab) + roles.fixed.size() * sizeof(index_t);
-            chunk = std::max(chunk, static_cast<std::size_t>(3 * slabs) * beside + (c.capacity + stretch) * sizeof(T) +
+            const std::size_t beside = sizeof(Slab) + roles.fixed.size() * sizeof(index_t) + sizeof(T);
+            chunk = std::max(chunk, static_cast<std::size_t>(3 * slabs) * beside + 2 * (c.capacity + stretch) * sizeof(T) +
                                         (c.capacity / run) * (ld(a) + ld(b)) / panel<T> + ld(problem.symmetric ? 0 : roles.r) * sizeof(T));
         }
-    return (values + slices + factors[0] + factors[1]) * sizeof(T) + chunk;
+    return (values + slices + factors[0] + factors[1] + stored) * sizeof(T) + chunk;
 }
 
 template <class T>
@@ -117,8 +122,27 @@ int Table<T>::partner(int p) const {
 }
 
 template <class T>
-bool Table<T>::make(int p) {
-    return fill(p, partner(p), store_.problem().symmetric);
+bool Table<T>::conditional(int p, double* lse, std::vector<index_t>& doubtful) {
+    if (!serves(p)) return make(p, partner(p), store_.problem().symmetric, p, lse, doubtful);
+    if (!sums(p, lse, doubtful)) return false;
+    return doubtful.empty() || !quick_ || make(p, partner(p), store_.problem().symmetric, p, lse, doubtful);
+}
+
+// The table of a pair and the sums of one of them, as quickly as its rows allow.
+template <class T>
+bool Table<T>::make(int p, int q, bool half, int weighed, double* lse, std::vector<index_t>& doubtful) {
+    const Roles roles = roles_of(store_.problem(), p, q);
+    const bool failed = serves(weighed);  // a quick one has left doubts
+    quick_ = !failed && pause_ == 0 && !roles.fixed.empty() &&
+             cut(store_.problem(), roles).capacity >= 4 * store_.side(roles.r).size;
+    if (pause_ > 0) --pause_;
+    if (!fill(p, q, half) || !sums(weighed, lse, doubtful)) return false;
+    if (quick_ && doubtful.empty()) penalty_ = 1;
+    if (!quick_ || doubtful.empty()) return true;
+    pause_ = penalty_;
+    penalty_ = std::min(2 * penalty_, 64);
+    quick_ = false;
+    return fill(p, q, half) && sums(weighed, lse, doubtful);
 }
 
 template <class T>
@@ -162,8 +186,9 @@ void Table<T>::beside(const Chunk<T>& chunk, std::size_t slab, int p, index_t be
     for (std::size_t l = 0; l < depth; ++l) {
         const Grid<T> M = store_.grid(roles_.fixed[l], p);
         const index_t at = chunk.tuples[slab * depth + l];
-        for (index_t c = 0; c < panel<T>; ++c)
-            out[c] += M.turned ? M.data[(begin + c) * M.ld + at] : M.data[at * M.ld + begin + c];
+        const T* const from = M.turned ? M.data + begin * M.ld + at : M.data + at * M.ld + begin;
+        const index_t step = M.turned ? M.ld : 1;
+        for (index_t c = 0; c < panel<T>; ++c) out[c] += from[c * step];
     }
 }
 
@@ -171,10 +196,16 @@ template <class T>
 bool Table<T>::factors(const Chunk<T>& chunk, bool tops, bool packs) {
     const index_t first = panels(0), second = store_.problem().symmetric ? 0 : panels(1);
     for (const int side : {0, 1}) live_[side].assign(panels(side) * (cut_.capacity / run), 0);
-    const auto task = [&](index_t panel_at, int) {
-        const int side = panel_at >= first;
-        if (tops) highest(chunk, side, side ? panel_at - first : panel_at);
-        if (packs) pack(chunk, side, side ? panel_at - first : panel_at);
+    if (quick_) weigh_rows(chunk);
+    const auto task = [&](index_t task, int worker) {
+        const int side = task >= first;
+        const index_t panel_at = side ? task - first : task;
+        if (quick_) {
+            scale(chunk, side, panel_at, reinterpret_cast<T*>(stored_.get()) + worker * stored_size_, tops, packs);
+            return;
+        }
+        if (tops) highest(chunk, side, panel_at);
+        if (packs) pack(chunk, side, panel_at);
     };
     team_.run(first + second, task,
               exponential<T> * static_cast<double>(chunk.depth * (first + second) * panel<T>));
@@ -212,6 +243,54 @@ void Table<T>::pack(const Chunk<T>& chunk, int side, index_t panel_at) {
         }
         const Factor<T> factor{M, slab.first, slab.last, begin, &chunk.halves[slab.at], lift_};
         if (!kernels_.pack(factor, below, out + slab.at * panel<T>)) continue;
+        for (index_t k = slab.at / run; k <= (slab.at + slab.last - slab.first - 1) / run; ++k)
+            live_[side][panel_at * (cut_.capacity / run) + k] = 1;
+    }
+}
+
+// Exponentials of what each row of the depth weighs, a third of the lift each, below the largest of its slab.
+template <class T>
+void Table<T>::weigh_rows(const Chunk<T>& chunk) {
+    row_weights_.resize(cut_.capacity + stretch);
+    slab_tops_.clear();
+    for (const Slab& slab : chunk.slabs) {
+        const T* const halves = &chunk.halves[slab.at];
+        slab_tops_.push_back(*std::max_element(halves, halves + (slab.last - slab.first)));
+        const index_t whole = (slab.last - slab.first + stretch - 1) / stretch * stretch;
+        kernels_.lifted(halves, whole, slab_tops_.back(), lift_ / 3, &row_weights_[slab.at]);
+    }
+}
+
+// As `highest` and `pack`, from stored exponentials; tops are those of each of them.
+template <class T>
+void Table<T>::scale(const Chunk<T>& chunk, int side, index_t panel_at, T* stored, bool tops, bool packs) {
+    const int p = side ? roles_.q : roles_.p;
+    const index_t begin = panel_at * panel<T>;
+    const T none = -std::numeric_limits<T>::infinity();
+    const Factor<T> M{store_.grid(roles_.r, p), 0,         store_.side(roles_.r).size, begin,
+                      zeros_.data(),            lift_ - lift_ / 3 * 2};
+    T own[panel<T>], others[panel<T>], below[panel<T>], factor[panel<T>];
+    std::fill_n(own, panel<T>, none);
+    kernels_.highest(M, zeros_.data(), own);
+    T* const top = &tops_[side][begin];
+    for (std::size_t s = 0; tops && s < chunk.slabs.size(); ++s) {
+        beside(chunk, s, p, begin, others);
+        for (index_t c = 0; c < panel<T>; ++c) top[c] = std::max(top[c], others[c] + own[c] + slab_tops_[s]);
+    }
+    if (tops && store_.problem().symmetric) std::copy_n(top, panel<T>, &tops_[1][begin]);
+    if (!packs) return;
+    for (index_t c = 0; c < panel<T>; ++c) below[c] = own[c] > none ? own[c] : -none;
+    kernels_.pack(M, below, stored);
+    T* const out = reinterpret_cast<T*>(factors_[side].get()) + begin * cut_.capacity;
+    for (std::size_t s = 0; s < chunk.slabs.size(); ++s) {
+        const Slab& slab = chunk.slabs[s];
+        beside(chunk, s, p, begin, others);
+        for (index_t c = 0; c < panel<T>; ++c)
+            others[c] = top[c] > none ? others[c] + own[c] + slab_tops_[s] - top[c] : none;
+        kernels_.lifted(others, panel<T>, T(0), lift_ / 3, factor);
+        kernels_.scale(stored + slab.first * panel<T>, &row_weights_[slab.at], factor, slab.last - slab.first,
+                       out + slab.at * panel<T>);
+        if (std::all_of(factor, factor + panel<T>, [](T v) { return v == 0; })) continue;
         for (index_t k = slab.at / run; k <= (slab.at + slab.last - slab.first - 1) / run; ++k)
             live_[side][panel_at * (cut_.capacity / run) + k] = 1;
     }
@@ -282,8 +361,10 @@ bool Table<T>::sums(int p, double* lse, std::vector<index_t>& doubtful) const {
     std::vector<T> z;
     weights_beside(q, tops_[rows], z);
     const std::vector<T>& own = tops_[!rows];
-    // Each factor and each weight of a value loses at most the smallest normal number to underflow.
-    const double lost = 4 * rows_ * static_cast<double>(Q.ld) * std::numeric_limits<T>::min() * std::exp2(2 * lift_);
+    // Each factor and each weight of a value loses at most the smallest normal number to underflow; as a product of
+    // three, each of them does, times the others.
+    const double each = quick_ ? 1 + 2 * 20 * std::exp2(lift_ / 3 * 2) : 4;
+    const double lost = each * rows_ * static_cast<double>(Q.ld) * std::numeric_limits<T>::min() * std::exp2(2 * lift_);
     const double least = lost / std::numeric_limits<T>::epsilon();
     std::vector<char> wrong(P.size);
     const auto task = [&](index_t at, int) {
@@ -311,7 +392,8 @@ template <class T>
 T* Table<T>::plan(int p, int q, std::vector<index_t>& doubtful) {
     const Side<T>&P = store_.side(p), &Q = store_.side(q);
     std::vector<double> lse(P.size);
-    if (!fill(p, q, false) || !sums(p, lse.data(), doubtful)) return nullptr;
+    roles_.p = -1;
+    if (!make(p, q, false, p, lse.data(), doubtful)) return nullptr;
     roles_.p = -1;
     std::vector<T> z;
     weights_beside(q, tops_[1], z);

@@ -2,6 +2,8 @@
 //   G(i,j) = 4^-lift exp(top(i) + top'(j)) values(i,j),   values(i,j) = sum_d left(d,i) right(d,j)
 // with d the depth (multimarginal-depth.hpp) and factors stabilised by their columns' largest entries, 2^lift. Both
 // lose what underflows; values that large sums come from have lost nothing that matters, and `sums` knows the others.
+// Where points are looped over, factors are first tried as products of three stored exponentials: of M, of the point
+// contracted beside a tuple, and of the tuple beside i. These lose more, and where that shows they are made anew.
 #pragma once
 
 #include <vector>
@@ -13,23 +15,19 @@ namespace deblai::multimarginal {
 template <class T>
 class Table {
 public:
-    static std::size_t bytes(const Problem<T>& problem);
+    static std::size_t bytes(const Problem<T>& problem, int threads);
 
     Table(const Store<T>& store, const Kernels<T>& kernels, Team& team);
 
-    // Whether it holds the sums that an update of p needs.
-    bool serves(int p) const;
-    // For the update of p, and of another one if that pays; false after a stop.
-    bool make(int p);
     // lse(i) = log of the sum over all marginals but p, and the rows in which underflow may have lost some of it; false
     // after a stop.
-    bool sums(int p, double* lse, std::vector<index_t>& doubtful) const;
+    bool conditional(int p, double* lse, std::vector<index_t>& doubtful);
     // The plan of the pair p < q, rows of side(q).ld, its doubtful rows wrong; null after a stop. Void with the next
     // call.
     T* plan(int p, int q, std::vector<index_t>& doubtful);
 
 private:
-    static constexpr index_t run = 256;  // depth of a product made at once
+    static constexpr index_t run = 128;  // depth of a product made at once
 
     // How tables are cut, by sizes alone.
     struct Cut {
@@ -40,10 +38,15 @@ private:
     static Cut cut(const Problem<T>& problem, const Roles& roles);
     static Roles roles_of(const Problem<T>& problem, int p, int q);
 
+    bool serves(int p) const;
     int partner(int p) const;
+    bool make(int p, int q, bool half, int weighed, double* lse, std::vector<index_t>& doubtful);
     bool fill(int p, int q, bool half);
+    bool sums(int p, double* lse, std::vector<index_t>& doubtful) const;
     void highest(const Chunk<T>& chunk, int side, index_t panel_at);
     void pack(const Chunk<T>& chunk, int side, index_t panel_at);
+    void scale(const Chunk<T>& chunk, int side, index_t panel_at, T* stored, bool tops, bool packs);
+    void weigh_rows(const Chunk<T>& chunk);
     bool factors(const Chunk<T>& chunk, bool tops, bool packs);
     bool products(const Chunk<T>& chunk, bool first);
     bool add_slices();
@@ -61,9 +64,13 @@ private:
     bool half_ = false;                    // only panels on and above the diagonal hold anything
     int lift_ = 0;              // each factor and weight is that power of two larger than it is
     double rows_ = 0;           // of the depth, at most
+    bool quick_ = false;        // factors are products of stored exponentials
+    int pause_ = 0, penalty_ = 1;  // tables until that is tried again, and after the next failure
+    std::vector<T> zeros_, row_weights_, slab_tops_;
     std::vector<T> tops_[2];    // of columns of the factors
     std::vector<char> live_[2];  // runs of a panel that are not zero: panel * runs + run
-    Buffer values_, slices_, factors_[2];
+    Buffer values_, slices_, factors_[2], stored_;
+    std::size_t stored_size_ = 0;  // of each thread
 };
 
 }  // namespace deblai::multimarginal

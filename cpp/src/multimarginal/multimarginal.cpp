@@ -37,7 +37,9 @@ Progress sinkhorn(const Problem<T>& q, const Schedule& schedule, double* potenti
     if (q.symmetric)
         require_room(sums.weights(0), q.n_marginals,
                      [&](index_t i) { return sums.row(0, q.n_marginals > 2 ? 0 : 1, i, 0)[i] == -infinity; });
-    return iterate(q, schedule, sums, potentials, errors, values);
+    Progress done = iterate(q, schedule, sums, potentials, errors, values);
+    done.exact_rows = sums.exact_rows();
+    return done;
 }
 
 namespace {
@@ -149,7 +151,7 @@ Summary evaluate(const Problem<T>& q, const double* potentials, const Output<T>&
                 });
             }
     }
-    if (team.stopped()) return {0, 0, 0, 0, 0, false};
+    if (team.stopped()) return {0, 0, 0, 0, false};
     for (int p = 0; p < q.distinct() && !tally.gradients_.empty(); ++p) {
         if (tally.gradients_[p].empty()) continue;
         const Matrix<T>& to = out.grad_points[p];

@@ -62,7 +62,9 @@ public:
         std::vector<double> mass(at_.back()), linear(at_.back());
         sums_.fetch(mass.data(), static_cast<const double*>(w_.row_mass), mass.size());
         sums_.fetch(linear.data(), static_cast<const double*>(w_.row_linear), linear.size());
-        return deblai::multimarginal::summarise(problem_, sums_, potentials, mass, linear);
+        Summary summary = deblai::multimarginal::summarise(problem_, sums_, potentials, mass, linear);
+        summary.exact_rows = sums_.exact_rows();
+        return summary;
     }
 
 private:
@@ -123,7 +125,7 @@ Summary evaluate(const Problem<T>& q, const double* potentials, const Output<T>&
     const std::vector<index_t> at = deblai::multimarginal::offsets(q);
     for (int p = 0; p < q.distinct(); ++p) sums.set_potential(p, potentials + at[p]);
     Evaluation<T> evaluation(call, q, out, workspace, sums);
-    if (!evaluation.run(watch)) return {0, 0, 0, 0, 0, false};
+    if (!evaluation.run(watch)) return {0, 0, 0, 0, false};
     return evaluation.finish(potentials);
 }
 

@@ -26,6 +26,7 @@ class Evaluation(NamedTuple):
     marginal_error: float
     grad_points: list[Any]
     plans: list[Any]
+    exact_rows: int = 0
 
 
 def runner(q: Problem, memory: int = 0) -> Compiled | Reference:
@@ -93,7 +94,7 @@ class Compiled:
         wanted = [pair if plans and only in (None, pair) else None for pair in q.pairs]
         dtype = library.dtype(q.like)
         made = [pair and library.empty((at(pair[0]), at(pair[1])), dtype, q.like) for pair in wanted]
-        numbers = self.core.multimarginal_evaluate(
+        *numbers, exact_rows = self.core.multimarginal_evaluate(
             *self.arguments,
             _dlpack.view(potentials, True),
             [None if p is None else library.view(p, True) for p in made] if plans else [],
@@ -102,7 +103,7 @@ class Compiled:
             *self.where,
         )
         finished = [[library.finish(v, q.like) for v in arrays if v is not None] for arrays in (gradients, made)]
-        return Evaluation(*numbers, *finished)
+        return Evaluation(*numbers, *finished, exact_rows)
 
 
 class Reference:
