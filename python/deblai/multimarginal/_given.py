@@ -43,14 +43,22 @@ class Host:
         """Return g of marginal p."""
         return self.logs[self.own(p)]
 
+    def linked(self, p: int, r: int) -> bool:
+        """Return whether the pair has a cost."""
+        return self.q.symmetric or (min(p, r), max(p, r)) in self.q.pairs
+
     def rows(self, p: int, r: int, i: Array) -> Array:
         """Return the costs between points i of marginal p and all points of marginal r, shape (k, n)."""
+        if not self.linked(p, r):
+            return np.zeros((len(i), self.size(r)))
         if self.matrices:
             return np.asarray(self._matrix(p, r)[i])
         return pair_cost(self.points[self.own(p)][i], self.points[self.own(r)], *self.kind)
 
     def between(self, p: int, r: int, i: Array, j: Array) -> Array:
         """Return the costs between points i of marginal p and as many points j of marginal r."""
+        if not self.linked(p, r):
+            return np.zeros(len(i))
         if self.matrices:
             return np.asarray(self._matrix(p, r)[i, j])
         gap = self.points[self.own(p)][i] - self.points[self.own(r)][j]

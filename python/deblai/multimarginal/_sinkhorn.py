@@ -143,12 +143,11 @@ def sinkhorn(
     >>> r.pair_marginal().shape
     (60, 60)
     """
+    arguments = dict(locals())
     if is_batch(points, weights, cost):
         from ._batch import of_arrays
 
-        arrays = {"points": points, "weights": weights, "cost": cost, "init": init}
-        fixed = {"n_marginals": n_marginals, "epsilon": epsilon, "tol": tol, "max_iter": max_iter}
-        return of_arrays(arrays, fixed | {"memory": memory, "grad": grad}, callback)
+        return of_arrays(arguments)
     q = problem(OPERATION, points, weights, n_marginals, cost, epsilon)
     schedule = _schedule(q, tol, max_iter, memory)
     wanted = _wanted(q, grad)

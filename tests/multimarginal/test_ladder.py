@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from deblai import errors
 from deblai.multimarginal import epsilon_path, sinkhorn
-from deblai.multimarginal._path import fit
+from deblai.multimarginal._ladder import fit
 
 
 def midpoints(n):

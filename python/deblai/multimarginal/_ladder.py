@@ -126,7 +126,8 @@ def epsilon_path(
 
         def watch(state: SinkhornState, rung: int = rung, epsilon: float = epsilon) -> bool:
             nonlocal stopped
-            stopped = callback is not None and callback(PathState(rung, epsilon, *state)) is True
+            seen = PathState(rung, epsilon, state.step, state.marginal_error, state.value, state.potentials)
+            stopped = callback is not None and callback(seen) is True
             return stopped
 
         try:
