@@ -292,6 +292,17 @@ def gather(operation: str, arguments: dict[str, Any], traces: bool = False) -> t
     return TRACED if traced else library or NUMPY, arrays
 
 
+def view_of(operation: str, name: str, library: Library, array: Any) -> Any:
+    """Return what the kernels read of an array, None of None; an error says what cannot be read, and names it."""
+    try:
+        return None if array is None else library.view(array)
+    except (RuntimeError, BufferError) as error:
+        raise errors.InvalidType(
+            f"[{operation}] {name}: expected a {library.name} array that DLPack can read (strides are whole multiples "
+            "of the item size), got one that it cannot; make a copy"
+        ) from error
+
+
 def is_tracer(x: Any) -> bool:
     """Return whether x has no values yet, inside jit, grad and vmap of JAX."""
     return library_of(x) is JAX and isinstance(x, sys.modules["jax"].core.Tracer)

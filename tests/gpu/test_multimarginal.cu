@@ -46,17 +46,6 @@ std::string name(const Case& c) {
     return text;
 }
 
-template <class T>
-std::vector<T> uniform(index_t count, std::uint64_t seed) {
-    const deblai::Philox philox(seed);
-    std::vector<T> out(count);
-    for (index_t i = 0; i < count; ++i) {
-        const auto b = philox(i);
-        out[i] = static_cast<T>(deblai::uniform_open(b.word[0], b.word[1]));
-    }
-    return out;
-}
-
 // The arrays of a case; strided ones are stored by columns, weights at every other place.
 template <class T>
 struct Arrays {
@@ -87,9 +76,7 @@ struct Arrays {
 
     void upload() const {
         for (const auto* group : {&points, &weights, &costs})
-            for (const auto& t : *group)
-                if (!t->host.empty())
-                    check(cudaMemcpy(t->device, t->host.data(), t->host.size() * sizeof(T), cudaMemcpyHostToDevice));
+            for (const auto& t : *group) t->send();
     }
 };
 

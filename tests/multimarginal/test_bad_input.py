@@ -72,9 +72,9 @@ CASES = {
     "-inf matrix": ((), {"cost": {(0, 1): -np.inf * C}, **TWO}, VALUE, "cost.*: expected numbers or .inf, got -inf"),
     "missing pair": (
         (),
-        {"cost": {(0, 1): C, (0, 2): C}, **TWO},
+        {"cost": {(0, 1): C, (0, 2): C}, "graph": "complete", **TWO},
         VALUE,
-        r"a matrix for each of \[\(0, 1\), ",
+        r"a matrix for each edge of the graph, \[\(0, 1\), \(0, 2\), \(1, 2\)\], got the keys",
     ),
     "sizes of pairs": (
         (),

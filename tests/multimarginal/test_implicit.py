@@ -91,14 +91,23 @@ def test_value_and_potentials_in_one_loss(rng):
         assert torch().allclose(one + other, together, atol=1e-13)
 
 
-def test_jax_equals_pytorch(rng):
+@pytest.mark.parametrize("graph", ["chain", "ring"])
+def test_graphs(graph, rng):
+    """Pairs that no cost links have plans all the same, and those are in the equations."""
+    points, weights = [leaf(rng, n, 2) for n in (3, 2, 4, 2)], [leaf(rng, n, low=0.5) for n in (3, 2, 4, 2)]
+    assert check(lambda *v: potentials(list(v[:4]), list(v[4:]), cost="sqeuclidean", graph=graph), *points, *weights)
+    assert check(lambda x, a: potentials(x, a, n_marginals=4, cost="sqeuclidean", graph=graph), points[2], weights[2])
+
+
+@pytest.mark.parametrize("graph", ["complete", "chain"])
+def test_jax_equals_pytorch(graph, rng):
     """Under jit and grad, of points, weights and matrices, of value and potentials in one loss; vmap is a loop."""
     jax = pytest.importorskip("jax")
     points, weights = [rng.random((n, 2)) for n in (4, 3, 5)], [rng.random(n) + 0.5 for n in (4, 3, 5)]
     shapes = [rng.standard_normal(n) for n in (4, 3, 5)]
 
     def loss(points, weights, array):
-        r = sinkhorn(points, weights, epsilon=0.5, tol=1e-11)
+        r = sinkhorn(points, weights, graph=graph, epsilon=0.5, tol=1e-11)
         return r.value + sum((f * array(u)).sum() for f, u in zip(r.potentials, shapes, strict=True))
 
     to = jax.numpy.asarray

@@ -8,6 +8,7 @@ import sys
 import tarfile
 import venv
 import zipfile
+from pathlib import Path
 
 import deblai
 import numpy as np
@@ -31,7 +32,7 @@ print(info["cuda"])
 """
 
 
-def run(*command, cwd, **env):
+def run(*command, cwd=None, **env):
     done = subprocess.run(
         list(map(str, command)),
         cwd=cwd,
@@ -46,24 +47,19 @@ def run(*command, cwd, **env):
     return done.stdout
 
 
-def cmake_of_earlier_builds(root):
-    """Another CMake would write other rules, and all would be compiled anew."""
-    for cache in root.glob("build/cp*/CMakeCache.txt"):
-        found = re.search(r"^CMAKE_COMMAND:INTERNAL=(.+)$", cache.read_text(encoding="utf-8"), re.MULTILINE)
-        if found and os.access(found[1], os.X_OK):
-            return {"CMAKE_EXECUTABLE": found[1]}
-    return {}
-
-
 @pytest.fixture(scope="module")
 def wheel(root, tmp_path_factory):
-    """The wheel of this checkout; it is built in the build folder of earlier builds."""
-    pytest.importorskip("scikit_build_core")
+    """The wheel of this checkout, built where earlier builds were.
+
+    With the tools that `pip install` finds, not those that the tests brought along: another CMake or ninja would
+    compile all anew.
+    """
     out = tmp_path_factory.mktemp("wheel")
-    pip = (sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--disable-pip-version-check")
-    run(*pip, "-w", out, root, cwd=out, **cmake_of_earlier_builds(root))
-    (path,) = out.glob("*.whl")
-    return path
+    own = Path(sys.executable).parent
+    path = os.pathsep.join(p for p in os.environ["PATH"].split(os.pathsep) if Path(p) != own)
+    run(sys.executable, "-m", "pip", "wheel", "--no-deps", "--disable-pip-version-check", "-w", out, root, PATH=path)
+    (built,) = out.glob("*.whl")
+    return built
 
 
 def package_files(root):

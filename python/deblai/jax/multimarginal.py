@@ -30,12 +30,18 @@ class _Host:
     cost: PairCost
     epsilon: float
     shared: bool
+    edges: tuple[tuple[int, int], ...] | None
     schedule: Schedule
 
-    def __call__(self, arrays: dict[str, Any], wanted: tuple[str, ...]) -> tuple[list[Any], dict[str, Any]]:
+    def problem(self, arrays: dict[str, Any]) -> Problem:
+        """Return the problem of NumPy arrays."""
         points, weights, matrices = (list(arrays[name]) for name in NAMES)
-        fixed = (self.n_marginals, self.cost, self.epsilon, self.shared)
-        q = Problem(NUMPY, points, weights, matrices, list(self.sizes), *fixed)
+        edges = None if self.edges is None else list(self.edges)
+        fixed = (self.n_marginals, self.cost, self.epsilon, self.shared, edges)
+        return Problem(NUMPY, points, weights, matrices, list(self.sizes), *fixed)
+
+    def __call__(self, arrays: dict[str, Any], wanted: tuple[str, ...]) -> tuple[list[Any], dict[str, Any]]:
+        q = self.problem(arrays)
         names = tuple(name for name in NAMES if any(w.startswith(name) for w in wanted))
         outcome = solve(q, arrays["init"].astype(np.float64), self.schedule, wanted=names)
         converged = outcome.marginal_error <= self.schedule.tol
@@ -48,14 +54,11 @@ class _Host:
 class _Pullback:
     """What the gradients of a function of the potentials are in the arrays that are wanted, flat names in order."""
 
-    problem: _Host
+    host: _Host
     wanted: tuple[str, ...]
 
     def __call__(self, arrays: dict[str, Any], _: tuple[str, ...]) -> tuple[list[Any], dict[str, Any]]:
-        host = self.problem
-        points, weights, matrices = (list(arrays[name]) for name in NAMES)
-        fixed = (host.n_marginals, host.cost, host.epsilon, host.shared)
-        q = Problem(NUMPY, points, weights, matrices, list(host.sizes), *fixed)
+        q = self.host.problem(arrays)
         flat, cotangents = ([np.asarray(v, np.float64) for v in arrays[name]] for name in ("potentials", "cotangents"))
         names = tuple(name for name in NAMES if any(w.startswith(name) for w in self.wanted))
         found = pullback(q, np.concatenate(flat), cotangents, names)
@@ -152,7 +155,8 @@ def sinkhorn(q: Problem, start: Any, schedule: Schedule, wanted: tuple[str, ...]
     shapes |= {f"potentials[{p}]": ((n,), dtype) for p, n in enumerate(q.sizes)}
     groups = dict(zip(NAMES, (q.points, q.weights, q.matrices), strict=True))
     asked = {name: [f"{name}[{p}]" for p, x in enumerate(groups[name]) if x is not None] for name in wanted}
-    host = _Host(tuple(q.sizes), q.n_marginals, q.cost, q.epsilon, q.shared, schedule)
+    edges = None if q.edges is None else tuple(q.edges)
+    host = _Host(tuple(q.sizes), q.n_marginals, q.cost, q.epsilon, q.shared, edges, schedule)
     outputs, found = call(
         OPERATION,
         host,

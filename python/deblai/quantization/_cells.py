@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import _backend, _core, errors
-from .._array import Library
+from .._array import Library, view_of
 from ..results import Cells, Geometry
 
 OPERATION = "quantization.laguerre"
@@ -126,16 +126,8 @@ def _compiled(q: Problem, grad_sites: bool, plan: _backend.Plan) -> Evaluation:
 
 
 def _views(q: Problem) -> tuple[Any, Any, Any]:
-    views: list[Any] = []
-    for name, v in zip((*NAMES, "measure.values"), (q.sites, q.psi, q.density), strict=True):
-        try:
-            views.append(None if v is None else q.library.view(v))
-        except (RuntimeError, BufferError) as error:
-            raise errors.InvalidType(
-                f"[{OPERATION}] {name}: expected a {q.library.name} array that DLPack can read (strides are whole "
-                "multiples of the item size), got one that it cannot; make a copy"
-            ) from error
-    sites, psi, density = views
+    named = zip((*NAMES, "measure.values"), (q.sites, q.psi, q.density), strict=True)
+    sites, psi, density = (view_of(OPERATION, name, q.library, v) for name, v in named)
     return sites, psi, density
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import errors
+from .. import _validate, errors
 from .._array import JAX, NUMPY, TORCH, TRACED, gather, library_of
 from ..measures import Grid, UniformBox
 from ..results import Cells
@@ -132,7 +132,7 @@ def laguerre(
             density = library.cast(density, sites)
         arguments = {"sites": sites, "psi": psi, "measure.values": density}
         _, (_, _, density) = gather(OPERATION, arguments, traces=True)
-    wanted = _wanted(grad, psi)
+    wanted = _validate.gradient_names(OPERATION, grad, NAMES, NAMES if psi is not None else NAMES[:1])
     problem = Problem(library, sites, psi, density, measure.lower, measure.upper, bool(periodic))
     if library is TORCH:
         from ..torch import laguerre as operator
@@ -143,20 +143,3 @@ def laguerre(
 
         return adapter.cells(problem, wanted)
     return summarize(problem, evaluate(problem, "sites" in wanted), wanted)
-
-
-def _wanted(grad: Any, psi: Any) -> tuple[str, ...]:
-    given = NAMES if psi is not None else NAMES[:1]
-    if grad is True:
-        return given
-    if grad is False or grad is None:
-        return ()
-    if not isinstance(grad, str | list | tuple | set | frozenset):
-        raise errors.InvalidType(f"[{OPERATION}] grad: expected True, False or names among {NAMES}, got {grad!r}")
-    names = (grad,) if isinstance(grad, str) else tuple(grad)
-    for name in names:
-        if name not in NAMES:
-            raise errors.InvalidValue(f"[{OPERATION}] grad: expected names among {NAMES}, got {name!r}")
-        if name not in given:
-            raise errors.InvalidValue(f"[{OPERATION}] grad: '{name}' was not given, so it has no gradient")
-    return tuple(name for name in NAMES if name in names)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import _backend, _core, _dlpack, errors
-from .._array import Library
+from .._array import Library, view_of
 from ._descent import Array, Step
 
 OPERATION = "quantization.lloyd"
@@ -21,7 +21,7 @@ class SampleSource:
         self.device = library.device(x)
         self.plan = _backend.plan(OPERATION, self.device)
         self.dtype = np.dtype(library.dtype(x))
-        self.views = (self._view("x", x), None if weights is None else self._view("weights", weights))
+        self.views = (view_of(OPERATION, "x", library, x), view_of(OPERATION, "weights", library, weights))
         if self.plan.backend == "reference":
             self._require_entries()
         elif self.plan.backend == "cpu":  # a device says itself what does not fit
@@ -120,15 +120,6 @@ class SampleSource:
 
     def _queue(self) -> tuple[int, int]:
         return self.library.stream(self.x), int(self.device.partition(":")[2] or 0)
-
-    def _view(self, name: str, array: Any) -> Any:
-        try:
-            return self.library.view(array)
-        except (RuntimeError, BufferError) as error:
-            raise errors.InvalidType(
-                f"[{OPERATION}] {name}: expected a {self.library.name} array that DLPack can read (strides are whole "
-                "multiples of the item size), got one that it cannot; make a copy"
-            ) from error
 
     def _fresh(self, dtype: Any) -> Any:
         """Return one number a sample for kernels to write: a NumPy array on the CPU, whatever the library."""

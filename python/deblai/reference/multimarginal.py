@@ -77,7 +77,7 @@ def _along(v: Array, p: int, n_marginals: int) -> Array:
 
 
 def tensor(costs: Pairs, n_marginals: int) -> Array:
-    """Return the sum of the pair costs as an array with one axis a marginal."""
+    """Return the sum of the pair costs as an array with one axis a marginal, of length 1 where it is in no pair."""
     total: Array = np.zeros([1] * n_marginals)
     for (p, q), c in costs.items():
         shape = [1] * n_marginals
@@ -111,7 +111,7 @@ def sinkhorn(
     that of the potentials returned.
     """
     count = len(weights)
-    scaled = -tensor(costs, count) / epsilon
+    scaled = np.broadcast_to(-tensor(costs, count) / epsilon, [len(w) for w in weights])
     with np.errstate(divide="ignore"):
         logs = [np.log(w) for w in weights]
     f = [np.array(v, np.float64) for v in potentials]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import _backend, _core, _dlpack, errors
-from .._array import Library
+from .._array import Library, view_of
 from ..results import SlicedResult
 
 OPERATION = "sliced.wasserstein"
@@ -91,16 +91,13 @@ def _compiled(
 ) -> Outcome:
     library, x, y, a, b, directions, p, _ = q
     view = library.view
-    try:
-        views = (
-            view(x),
-            view(y),
-            None if a is None else view(a),
-            None if b is None else view(b),
-            view(directions),
-        )
-    except (RuntimeError, BufferError) as error:
-        raise _unreadable(q) from error
+    views = (
+        view_of(OPERATION, "x", library, x),
+        view_of(OPERATION, "y", library, y),
+        view_of(OPERATION, "a", library, a),
+        view_of(OPERATION, "b", library, b),
+        view_of(OPERATION, "directions", library, directions),
+    )
     costs = _dlpack.view(cost, True)
     outputs: dict[str, Any] = {}
     targets: tuple[Any, Any, Any, Any] = (None, None, None, None)
@@ -122,21 +119,6 @@ def _compiled(
     if wanted:
         outputs = {name: library.finish(output, x) for name, output in outputs.items()}
     return mean, stderr, outputs
-
-
-def _unreadable(q: Problem) -> errors.InvalidType:
-    def readable(v: Any) -> bool:
-        try:
-            return v is None or q.library.view(v) is not None
-        except (RuntimeError, BufferError):
-            return False
-
-    named = zip((*NAMES, "directions"), (*q[1:5], q.directions), strict=True)
-    names = ", ".join(name for name, v in named if not readable(v))
-    return errors.InvalidType(
-        f"[{OPERATION}] {names}: expected a {q.library.name} array that DLPack can read (strides are whole multiples "
-        "of the item size), got one that it cannot; make a copy"
-    )
 
 
 def _interrupted(q: Problem, cost: np.ndarray[Any, Any], label: str) -> errors.Interrupted:

@@ -17,6 +17,7 @@ from .. import _backend
 from .._array import TORCH
 from ..costs import KINDS, PairCost, of_kind
 from ..multimarginal._evaluate import Array, Outcome, Schedule, Watch, potentials_of, solve
+from ..multimarginal._graph import Edges
 from ..multimarginal._implicit import pullback
 from ..multimarginal._problem import Problem
 from ..multimarginal._runners import OPERATION
@@ -45,14 +46,17 @@ def multimarginal_sinkhorn(
     grad_points: bool,
     grad_weights: bool,
     grad_cost: bool,
+    edges: list[int] | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, list[Tensor]]:
     """Return value (0-d), [value, <c, plan>, mass, marginal error, sweeps], potentials, history and gradients.
 
     The middle three are float64 on the CPU, the history padded with zeros to `max_iter` rows. An empty tensor stands
-    for a weight that is not there; gradients that are not wanted are empty, in the order points, weights, matrices.
+    for a weight that is not there; `edges` are p, q, p, q, ... or None for all pairs. Gradients that are not wanted are
+    empty, in the order points, weights, matrices.
     """
     cost = of_kind(KINDS[kind], s, strength)
-    q = _problem(points, weights, matrices, sizes, n_marginals, cost, epsilon, shared)
+    pairs = None if edges is None else list(zip(edges[::2], edges[1::2], strict=True))
+    q = _problem(points, weights, matrices, sizes, n_marginals, cost, epsilon, shared, pairs)
     wanted = tuple(n for n, flag in zip(NAMES, (grad_points, grad_weights, grad_cost), strict=True) if flag)
     outcome = solve(q, start.numpy(), Schedule(tol, max_iter, memory), wanted=wanted)
     value = torch.tensor(outcome.value, dtype=q.like.dtype, device=q.like.device)
@@ -67,7 +71,7 @@ def multimarginal_sinkhorn(
 
 
 def _problem(
-    points: list[Tensor],
+    points: list[Any],
     weights: list[Tensor],
     matrices: list[Tensor],
     sizes: list[int],
@@ -75,14 +79,16 @@ def _problem(
     cost: PairCost,
     epsilon: float,
     shared: bool,
+    edges: Edges | None,
 ) -> Problem:
     given = [w if w.numel() else None for w in weights]
-    return Problem(TORCH, points or [None] * len(sizes), given, matrices, sizes, n_marginals, cost, epsilon, shared)
+    points = points or [None] * len(sizes)
+    return Problem(TORCH, points, given, matrices, sizes, n_marginals, cost, epsilon, shared, edges)
 
 
 @multimarginal_sinkhorn.register_fake
 def _(points, weights, matrices, sizes, n_marginals, *rest):  # type: ignore[no-untyped-def]
-    start, max_iter, flags = rest[5], rest[7], rest[9:]
+    start, max_iter, flags = rest[5], rest[7], rest[9:12]
     like = (points or matrices)[0]
     doubles = [torch.empty(shape, dtype=torch.float64, device="cpu") for shape in ((5,), start.shape, (max_iter, 2))]
     gradients = []
@@ -112,7 +118,7 @@ def _backward(ctx: Any, grad_value: Tensor, *_: Any) -> tuple[Any, ...]:
                 raise RuntimeError(f"[{OPERATION}] {name} requires a gradient, but the operator was called without it")
             group.append(grad_value * gradient if needed and gradient.numel() else None)
         groups.append(group)
-    return (*groups, *[None] * 14)
+    return (*groups, *[None] * 15)
 
 
 def _needed(flags: Any, p: int) -> bool:
@@ -156,6 +162,7 @@ def sinkhorn(
         *(q.sizes, q.n_marginals, KINDS.index(q.cost.kind), q.cost.s, q.cost.strength, q.epsilon, q.shared),
         *(torch.from_numpy(start), *schedule),
         *flags,
+        None if q.edges is None else [k for edge in q.edges for k in edge],
     )
     by_name = {}
     rest = list(gradients)
