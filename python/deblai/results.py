@@ -281,8 +281,9 @@ class MultimarginalResult:
         """Return k independent draws from the plan as indices of points, integers (k, N).
 
         Exact up to rounding: a pair by its plan, then the others by theirs given that pair, n^(N-2) terms for each
-        pair drawn. What has not converged is drawn from as it is, divided by its mass. The same `rng` (a seed, a
-        NumPy generator, or None) draws the same from every library.
+        pair drawn; on a graph one particle after the other along the elimination. What has not converged is drawn from
+        as it is, divided by its mass. The same `rng` (a seed, a NumPy generator, or None) draws the same from every
+        library.
         """
         return self._plans.sample(k, rng)
 

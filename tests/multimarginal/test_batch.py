@@ -17,6 +17,7 @@ CASES = {
     "points and weights": (lambda k: (X[k], A[k]), {"n_marginals": 3}),
     "points alone": (lambda k: (X[k],), {"n_marginals": 2}),
     "weights alone": (lambda k: (X[0], A[k]), {"n_marginals": 3}),
+    "a chain": (lambda k: (X[k], A[k]), {"n_marginals": 4, "graph": "chain", "cost": "euclidean"}),
     "a list": (lambda k: ([X[k], Y[k], X[0]], [A[k], None, A[1]]), {"cost": "sqeuclidean"}),
 }
 
@@ -34,7 +35,7 @@ def same(one, other):
 def test_a_batch_is_a_loop(case, threads):
     """Every entry of the batch, and its own result, are those of the problem alone; entries stop on their own."""
     of, keywords = CASES[case]
-    arguments = {"points and weights": (X, A), "points alone": (X,), "weights alone": (X[0], A)}.get(
+    arguments = {"points and weights": (X, A), "points alone": (X,), "weights alone": (X[0], A), "a chain": (X, A)}.get(
         case, ([X, Y, X[0]], [A, None, A[1]])
     )
     with deblai.use_backend(threads=threads):
@@ -89,6 +90,7 @@ def test_ragged_problems():
         {"points": Y[1], "n_marginals": 4, "cost": "log"},
         {"points": [X[2], Y[2]], "n_marginals": None, "epsilon": 0.2},
         {"cost": {(0, 1): C[0]}, "n_marginals": None, "max_iter": 5000},
+        {"points": X[3], "graph": "chain"},
     ]
     common = {"n_marginals": 3, "epsilon": 0.5}
     found = sinkhorn_batch(problems, **common)

@@ -31,6 +31,16 @@ def small(case, dtype="float64"):
         cost = {(p, q): rng.random((sizes[p], sizes[q])).astype(dtype) for p, q in pairs}
         cost[0, 2][1, 1] = INF
         return (None, weights), {"cost": cost, **solve}
+    if case in ("chain", "ring", "star", "two pieces"):
+        points = [rng.standard_normal((n, 2)).astype(dtype) for n in (4, 3, 2, 3, 2)]
+        graph = [(0, 3), (2, 4), (1, 4)] if case == "two pieces" else case
+        return (points, None), {"cost": "sqeuclidean", "graph": graph, **solve}
+    if case == "chain of equals":
+        x = rng.standard_normal((4, 2)).astype(dtype)
+        return (x, (rng.random(4) + 1).astype(dtype)), {"n_marginals": 4, "graph": "chain", **solve}
+    if case == "edges":
+        cost = {(0, 2): rng.random((3, 4)), (1, 2): rng.random((2, 4)), (0, 3): rng.random((3, 2))}
+        return (None, None), {"cost": {edge: c.astype(dtype) for edge, c in cost.items()}, **solve}
     square = rng.random((4, 4)).astype(dtype)
     if case == "shared":
         square[2, 1] = INF
@@ -41,6 +51,7 @@ def small(case, dtype="float64"):
 
 
 CASES = ("three", "four", "five", "equal2", "equal3", "equal4", "matrices", "shared", "one matrix")
+GRAPHS = ("chain", "ring", "star", "two pieces", "chain of equals", "edges")
 
 
 def solved(case, dtype="float64"):
@@ -55,7 +66,7 @@ def summed(plan, kept):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", CASES + GRAPHS)
 def test_marginals_of_the_dense_plan(case, dtype):
     """One to five particles, in several orders, zero weights and infinite costs among them."""
     r = solved(case, dtype)
@@ -76,7 +87,7 @@ def test_the_reference_says_the_same():
     assert np.allclose(sinkhorn(*arguments, **keywords).marginal(0, 3, 1), expected, atol=1e-8)
 
 
-@pytest.mark.parametrize("case", ["three", "four", "five", "equal3", "equal4", "matrices", "shared"])
+@pytest.mark.parametrize("case", ["three", "four", "five", "equal3", "equal4", "matrices", "shared", *GRAPHS])
 def test_samples_have_the_law_of_the_plan(case):
     """40 000 tuples: their histogram is within 5 standard deviations of the plan, everywhere, and avoids its zeros."""
     r = solved(case)
@@ -156,7 +167,7 @@ def test_conditional_means_of_gaussians():
     assert np.abs(r.conditional_map() + 0.460582305 * x)[middle].max() < 1e-5
 
 
-@pytest.mark.parametrize("case", ["three", "equal3", "equal4", "one matrix"])
+@pytest.mark.parametrize("case", ["three", "equal3", "equal4", "one matrix", "ring", "chain of equals"])
 def test_entropies(case):
     """KL(plan | product) and -sum plan log plan, of the dense plan."""
     r = solved(case)
@@ -169,7 +180,7 @@ def test_entropies(case):
     assert r.shannon_entropy() == pytest.approx(-(plan[there] * np.log(plan[there])).sum(), abs=1e-7)
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", CASES + GRAPHS)
 def test_mass_at_tuples(case):
     """Entries of the dense plan."""
     r = solved(case)

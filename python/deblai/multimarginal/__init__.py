@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._batch import sinkhorn_batch
-from ._path import epsilon_path
+from ._ladder import epsilon_path
 from ._sinkhorn import sinkhorn
 
 __all__ = ["epsilon_path", "sinkhorn", "sinkhorn_batch"]

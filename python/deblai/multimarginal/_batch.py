@@ -88,9 +88,11 @@ def sinkhorn_batch(
     return results
 
 
-def of_arrays(arguments: dict[str, Any], shared: dict[str, Any], callback: Watch | None) -> MultimarginalBatch:
-    """Return the batched result of arguments of `sinkhorn`, some of which have a leading axis."""
+def of_arrays(arguments: dict[str, Any]) -> MultimarginalBatch:
+    """Return the batched result of the arguments of `sinkhorn`, some of which have a leading axis."""
     ranks = {"points": 3, "weights": 2, "cost": 3, "init": 2}
+    callback = arguments["callback"]
+    shared = {name: v for name, v in arguments.items() if name not in ranks and name != "callback"}
     parts = [parts_of(arguments[name]) for name in ranks]
     sizes = {
         f"{name}{at}": x.shape[0]
@@ -110,7 +112,7 @@ def of_arrays(arguments: dict[str, Any], shared: dict[str, Any], callback: Watch
 
         if callback is not None:
             raise errors.InvalidType(f"[{OPERATION}] callback: expected None inside jit, grad and vmap of JAX")
-        return traced.batch(arguments, ranks, shared)
+        return traced.batch({name: arguments[name] for name in ranks}, ranks, shared)
     problems = [
         {**shared, **{name: _entry(arguments[name], k, rank) for name, rank in ranks.items()}} for k in range(total)
     ]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from itertools import combinations
-from math import inf
+from math import inf, prod
 from typing import Any
 
 import numpy as np
 
 from ..reference.multimarginal import distance_cost, pair_cost
-from ._evaluate import Array
+from ._evaluate import Array, pair_plan
 from ._problem import Problem
 
 
@@ -43,14 +43,22 @@ class Host:
         """Return g of marginal p."""
         return self.logs[self.own(p)]
 
+    def linked(self, p: int, r: int) -> bool:
+        """Return whether the pair has a cost."""
+        return self.q.symmetric or (min(p, r), max(p, r)) in self.q.pairs
+
     def rows(self, p: int, r: int, i: Array) -> Array:
         """Return the costs between points i of marginal p and all points of marginal r, shape (k, n)."""
+        if not self.linked(p, r):
+            return np.zeros((len(i), self.size(r)))
         if self.matrices:
             return np.asarray(self._matrix(p, r)[i])
         return pair_cost(self.points[self.own(p)][i], self.points[self.own(r)], *self.kind)
 
     def between(self, p: int, r: int, i: Array, j: Array) -> Array:
         """Return the costs between points i of marginal p and as many points j of marginal r."""
+        if not self.linked(p, r):
+            return np.zeros(len(i))
         if self.matrices:
             return np.asarray(self._matrix(p, r)[i, j])
         gap = self.points[self.own(p)][i] - self.points[self.own(r)][j]
@@ -93,11 +101,28 @@ def given(host: Host, fixed: dict[int, int]) -> tuple[Problem, Array] | None:
         shifted.append(host.potentials[host.own(p)] - cost + epsilon * scale / len(left))
     rest = q._replace(n_marginals=len(left))
     if not q.symmetric:
-        kept = [m for m, (p, r) in zip(q.matrices, q.pairs, strict=False) if p in left and r in left]
+        kept = [k for k, (p, r) in enumerate(q.pairs) if p in left and r in left]
+        edges = None if q.edges is None else [(left.index(q.pairs[k][0]), left.index(q.pairs[k][1])) for k in kept]
         rest = rest._replace(
             points=[q.points[p] for p in left],
             weights=[q.weights[p] for p in left],
             sizes=[q.sizes[p] for p in left],
-            matrices=q.matrices if q.shared else kept,
+            matrices=q.matrices if q.shared or not q.matrices else [q.matrices[k] for k in kept],
+            edges=edges,
         )
     return rest, np.concatenate(shifted)
+
+
+def pair_given(host: Host, fixed: dict[int, int], pair: tuple[int, int]) -> Any:
+    """Return the slice of the plan of a pair p < q (as numbered among the others) at fixed others; None if empty."""
+    part = given(host, fixed)
+    if part is None:
+        return None
+    rest, potentials = part
+    if rest.edges != []:
+        return np.asarray(host.q.library.numpy(pair_plan(rest, potentials, pair)), np.float64)
+    weights = [host.weights[p] for p in range(host.q.n_marginals) if p not in fixed]
+    free = np.split(potentials, np.cumsum(rest.sizes)[:-1])
+    lines = [a * np.exp(f / host.epsilon) for a, f in zip(weights, free, strict=True)]
+    others = prod(float(v.sum()) for k, v in enumerate(lines) if k not in pair)
+    return others * lines[pair[0]][:, None] * lines[pair[1]]

@@ -13,7 +13,8 @@ from .. import _backend, _rng, _validate, errors
 from .._array import NUMPY, library_of
 from ..results import Expectation
 from ._evaluate import Array, pair_plan, whole_plan
-from ._given import Host, given
+from ._given import Host, given, pair_given
+from ._graph import sample_graph
 from ._problem import Problem
 
 CHUNK = 1 << 18  # tuples that a function is given at once
@@ -161,11 +162,10 @@ class Reading:
         ranges = [range(n) for n in sizes[2:]]
         host = Host(q, self.potentials)
         for fixed in combinations_with_replacement(ranges[0], len(ranges)) if q.symmetric else product(*ranges):
-            part = given(host, dict(zip(others, fixed, strict=True)))
-            if part is None:
+            plan = pair_given(host, dict(zip(others, fixed, strict=True)), (pair[0], pair[1]))
+            if plan is None:
                 continue
-            plan = pair_plan(*part, (pair[0], pair[1]))
-            plan = np.asarray(q.library.numpy(plan if first[0] < first[1] else plan.T), np.float64)
+            plan = plan if first[0] < first[1] else plan.T
             for order in set(permutations(fixed)) if q.symmetric else (fixed,):
                 at_order: Any = (slice(None), slice(None), *order)
                 found[at_order] = plan
@@ -209,8 +209,11 @@ class Reading:
     def _sample(self, operation: str, k: Any, rng: Any) -> Array:
         count = _validate.nonnegative_integer(operation, "k", k)
         found = np.empty((count, self.q.n_marginals), np.int64)
+        stream = _rng.generator(operation, rng)
+        if count and self.q.edges is not None:
+            return sample_graph(self.q, self.potentials, count, stream)
         if count:
-            _draw(self.q, self.potentials, _rng.generator(operation, rng), found)
+            _draw(self.q, self.potentials, stream, found)
         return found
 
 

@@ -163,12 +163,11 @@ def sinkhorn(
     >>> bool(r.converged), r.pair_marginal(0, 2).shape
     (True, (40, 42))
     """
+    arguments = dict(locals())
     if is_batch(points, weights, cost):
         from ._batch import of_arrays
 
-        arrays = {"points": points, "weights": weights, "cost": cost, "init": init}
-        fixed = {"n_marginals": n_marginals, "graph": graph, "epsilon": epsilon, "tol": tol, "max_iter": max_iter}
-        return of_arrays(arrays, fixed | {"memory": memory, "grad": grad}, callback)
+        return of_arrays(arguments)
     q = problem(OPERATION, points, weights, n_marginals, cost, epsilon, graph)
     schedule = _schedule(q, tol, max_iter, memory)
     wanted = _wanted(q, grad)

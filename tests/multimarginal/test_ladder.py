@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from deblai import errors
 from deblai.multimarginal import epsilon_path, sinkhorn
-from deblai.multimarginal._path import fit
+from deblai.multimarginal._ladder import fit
 
 
 def midpoints(n):
@@ -90,6 +90,15 @@ def test_separated_supports():
     assert np.allclose(path.masses, a[4] * b[2] / a.sum() / b.sum(), rtol=1e-9)
     assert path.limit == pytest.approx(cost, abs=1e-9)
     assert path.slope == pytest.approx(0, abs=1e-8)
+
+
+def test_a_graph():
+    """A chain of Gaussians under (x - y)^2: N - 1 pairs of dimension 1 each; the limit is 0, the slope (N - 1) / 2."""
+    ask = {"n_marginals": 4, "cost": "sqeuclidean", "graph": "chain", "epsilons": np.geomspace(0.5, 0.05, 5)}
+    path = epsilon_path(GRID, NORMAL, **ask)
+    assert path.limit == pytest.approx(0, abs=1e-4)
+    assert path.slope == pytest.approx(1.5, abs=1e-3)
+    assert path.dimension == pytest.approx(1, abs=2e-3)
 
 
 def test_each_rung_is_the_problem_at_that_epsilon():

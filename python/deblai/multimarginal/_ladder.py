@@ -36,6 +36,7 @@ def epsilon_path(
     *,
     n_marginals: int | None = None,
     cost: Any = "coulomb",
+    graph: Any = None,
     epsilons: Sequence[float],
     tuples: Any = None,
     limit: float | None = None,
@@ -63,7 +64,7 @@ def epsilon_path(
 
     Parameters
     ----------
-    points, weights, n_marginals, cost
+    points, weights, n_marginals, cost, graph
         As for `sinkhorn`.
     epsilons : sequence of float
         Different positive numbers, in any order; solved from the largest to the smallest.
@@ -119,14 +120,22 @@ def epsilon_path(
     if limit is not None:
         limit = _validate.real(OPERATION, "limit", limit)
     points, weights, cost = (detached(v) for v in (points, weights, cost))
-    fixed = {"n_marginals": n_marginals, "cost": cost, "tol": tol, "max_iter": max_iter, "memory": memory}
+    fixed = {
+        "n_marginals": n_marginals,
+        "cost": cost,
+        "graph": graph,
+        "tol": tol,
+        "max_iter": max_iter,
+        "memory": memory,
+    }
     results: list[MultimarginalResult] = []
     stopped = False
     for rung, epsilon in enumerate(ladder):
 
         def watch(state: SinkhornState, rung: int = rung, epsilon: float = epsilon) -> bool:
             nonlocal stopped
-            stopped = callback is not None and callback(PathState(rung, epsilon, *state)) is True
+            seen = PathState(rung, epsilon, state.step, state.marginal_error, state.value, state.potentials)
+            stopped = callback is not None and callback(seen) is True
             return stopped
 
         try:
