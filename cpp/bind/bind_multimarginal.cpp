@@ -1,3 +1,4 @@
+#include "deblai/multimarginal-minimum.hpp"
 #include "multimarginal.hpp"
 
 namespace deblai::bind {
@@ -36,7 +37,7 @@ py::tuple evaluate(const Objects& points, const Objects& weights, const Objects&
             const multimarginal::Summary r = interruptible(threads, simd, [&](const Control& control) {
                 return multimarginal::evaluate(q, f, outputs.output, control);
             });
-            return py::make_tuple(r.value, r.value_linear, r.mass, r.marginal_error);
+            return py::make_tuple(r.value, r.value_linear, r.mass, r.marginal_error, r.marginals);
         });
 }
 
@@ -45,6 +46,19 @@ std::size_t workspace(const Objects& points, const Objects& weights, const Objec
                       double epsilon, int threads, int memory) {
     return with_arguments(points, weights, costs, sizes, n_marginals, kind, s, strength, epsilon, Device::cpu,
                           [&](const auto& q) { return multimarginal::workspace_bytes(q, threads, memory); });
+}
+
+py::tuple minimum(const Objects& points, const Objects& weights, const Objects& costs,
+                  const std::vector<index_t>& sizes, int n_marginals, int kind, double s, double strength,
+                  double epsilon, py::handle potentials, std::int64_t budget, int threads, const std::string& simd) {
+    return with_arguments(
+        points, weights, costs, sizes, n_marginals, kind, s, strength, epsilon, Device::cpu, [&](const auto& q) {
+            double* const f = doubles(potentials, length(q), "potentials");
+            const multimarginal::Minimum r = interruptible(threads, simd, [&](const Control& control) {
+                return multimarginal::minimum(q, f, budget, control);
+            });
+            return py::make_tuple(r.value, r.best, r.exact, r.nodes, r.at);
+        });
 }
 
 }  // namespace
@@ -59,9 +73,13 @@ void register_multimarginal(py::module_& m) {
     def("multimarginal_evaluate", &evaluate, py::arg("potentials"), py::arg("pairs"), py::arg("grad_points"),
         py::arg("plans_only"), py::arg("threads"), py::arg("simd"),
         "Plans of pairs into pairs, gradients of the value in the points into grad_points; returns value, <c, plan>, "
-        "mass and marginal error.");
+        "mass, marginal error and the marginals.");
     def("multimarginal_workspace", &workspace, py::arg("threads"), py::arg("memory"),
         "Bytes that one call of either allocates at most.");
+    def("multimarginal_minimum", &minimum, py::arg("potentials"), py::arg("budget"), py::arg("threads"),
+        py::arg("simd"),
+        "The least cost less potentials over all tuples, in float64: a lower bound, what was attained, whether both are "
+        "equal, nodes searched (at most about budget), where.");
 }
 
 }  // namespace deblai::bind

@@ -81,7 +81,7 @@ def multimarginal_evaluate(
     plans_only: bool,
     stream: int,
     device: int,
-) -> tuple[float, float, float, float]: ...
+) -> tuple[float, float, float, float, list[float]]: ...
 def sliced(
     x: _View,
     y: _View,

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstddef>
+#include <vector>
 
 #include "deblai/cost.hpp"
 #include "deblai/parallel.hpp"
@@ -77,6 +78,7 @@ struct Summary {
     double mass;
     double marginal_error;  // the largest L1 error of a marginal
     bool finished;          // false after a stop: all void
+    std::vector<double> marginals = {};  // of the plan, laid out as the potentials are
 };
 
 template <class T>

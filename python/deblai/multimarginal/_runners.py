@@ -23,8 +23,19 @@ class Evaluation(NamedTuple):
     value_linear: float
     mass: float
     marginal_error: float
+    marginals: Array
     grad_points: list[Any]
     plans: list[Any]
+
+
+class Minimum(NamedTuple):
+    """A lower bound of min (c - sum_p f_p), what was attained and where, whether both are equal, nodes searched."""
+
+    value: float
+    best: float
+    exact: bool
+    nodes: int
+    at: list[int]
 
 
 def runner(q: Problem, memory: int = 0) -> Compiled | Reference:
@@ -101,7 +112,7 @@ class Compiled:
         wanted = [pair if plans and only in (None, pair) else None for pair in q.pairs]
         dtype = library.dtype(q.like)
         made = [pair and library.empty((at(pair[0]), at(pair[1])), dtype, q.like) for pair in wanted]
-        numbers = self.core.multimarginal_evaluate(
+        *numbers, marginals = self.core.multimarginal_evaluate(
             *self.arguments,
             _dlpack.view(potentials, True),
             [None if p is None else library.view(p, True) for p in made] if plans else [],
@@ -110,7 +121,12 @@ class Compiled:
             *self.where,
         )
         finished = [[library.finish(v, q.like) for v in arrays if v is not None] for arrays in (gradients, made)]
-        return Evaluation(*numbers, *finished)
+        return Evaluation(*numbers, np.array(marginals), *finished)
+
+
+    def minimum(self, potentials: Array, budget: int) -> Minimum:
+        """Return bounds of the least reduced cost, within so many nodes of its search; on the CPU."""
+        return Minimum(*_core.multimarginal_minimum(*self.arguments, _dlpack.view(potentials, True), budget, *self.where))
 
 
 class Reference:
@@ -155,6 +171,12 @@ class Reference:
             between, points = multimarginal.pair_cost, self.points * count if q.symmetric else self.points
             self.costs = {(p, r): between(points[p], points[r], *kind) for p, r in every}
 
+    def minimum(self, potentials: Array, budget: int) -> Minimum:
+        """Return the least reduced cost, of all tuples whatever the budget."""
+        masses = [a > 0 for a in self.weights]
+        value, at = self.module.minimum(self.costs, masses, self.split(potentials))
+        return Minimum(value, value, True, 1, at)
+
     def split(self, potentials: Array) -> list[Array]:
         """Return one potential a marginal."""
         parts = np.split(potentials, np.cumsum(self.q.sizes)[:-1])
@@ -195,6 +217,7 @@ class Reference:
         chosen = [only] if only else q.pairs if plans else []
         return Evaluation(
             *(found.value, found.value_linear, found.mass, error),
+            found.marginals[0] if q.symmetric else np.concatenate(found.marginals),
             [export(g, q.like) for g in gradients],
             [export(found.pairs[pair], q.like) for pair in chosen],
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
+from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,20 +14,31 @@ import numpy as np
 from .. import _validate, errors
 from .._array import TORCH, TRACED
 from ..results import MultimarginalResult
-from ._evaluate import Array, Outcome, Schedule, Stopped, Watch, pair_plan, potentials_of, solve, whole_plan
+from ._evaluate import Array, Outcome, Schedule, Stopped, pair_plan, potentials_of, solve, whole_plan
+from ._newton import LIMIT
+from ._newton import possible as newton_possible
+from ._path import Seen, Watch
 from ._problem import Problem, problem
 from ._runners import OPERATION
 
 NAMES = ("points", "weights", "cost")
 
 
+METHODS = ("auto", "sinkhorn", "newton")
+
+
 class SinkhornState(NamedTuple):
-    """What the callback of `sinkhorn` sees: sweeps done, marginal error and dual value of the last, potentials."""
+    """What the callback of `sinkhorn` sees: steps done, marginal error and dual value of the last, potentials.
+
+    `epsilon` is that of the rung that annealing is on; `gap` the last certified one, NaN before.
+    """
 
     step: int
     marginal_error: float
     value: float
     potentials: Any
+    epsilon: float
+    gap: float
 
 
 def sinkhorn(
@@ -38,6 +51,9 @@ def sinkhorn(
     tol: float | None = None,
     max_iter: int = 10_000,
     memory: int = 10,
+    method: str = "auto",
+    annealing: Any = "auto",
+    gap: float | None = None,
     init: Any = None,
     grad: Any = (),
     callback: Callable[[SinkhornState], bool | None] | None = None,
@@ -132,7 +148,7 @@ def sinkhorn(
     (60, 60)
     """
     q = problem(OPERATION, points, weights, n_marginals, cost, epsilon)
-    schedule = _schedule(q, tol, max_iter, memory)
+    schedule = _schedule(q, tol, max_iter, memory, method, annealing, gap, init is not None)
     wanted = _wanted(q, grad)
     start = _start(q, init)
     if q.library is TRACED:
@@ -154,9 +170,9 @@ def sinkhorn(
     except Stopped as stopped:
         partial = stopped.outcome
         (value,) = q.library.scalars([partial.value], q.like)
-        result = _result(q, partial, value, {}, schedule.tol)
+        result = _result(q, partial, value, {})
         raise errors.Interrupted(f"[{OPERATION}] interrupted after {result.n_iter} sweeps", result) from None
-    result = _result(q, outcome, value, _shaped(q, outcome.grad, points, cost), schedule.tol)
+    result = _result(q, outcome, value, _shaped(q, outcome.grad, points, cost))
     if not result.converged and schedule.max_iter <= result.n_iter and schedule.max_iter:
         warnings.warn(
             f"[{OPERATION}] the marginal error is {result.marginal_error:.2g} after {result.n_iter} sweeps, above tol "
@@ -167,17 +183,52 @@ def sinkhorn(
     return result
 
 
-def _schedule(q: Problem, tol: Any, max_iter: Any, memory: Any) -> Schedule:
+def _schedule(
+    q: Problem, tol: Any, max_iter: Any, memory: Any, method: Any, annealing: Any, gap: Any, warm: bool
+) -> Schedule:
     if tol is None:
-        tol = 1e-4 if q.library.dtype(q.like) == "float32" else 1e-6
-    tol = _validate.real(OPERATION, "tol", tol)
+        tol = (1e-4 if q.library.dtype(q.like) == "float32" else 1e-6) if gap is None else inf
+    else:
+        tol = _validate.real(OPERATION, "tol", tol)
     if tol < 0:
         raise errors.InvalidValue(f"[{OPERATION}] tol: expected a nonnegative number, got {tol!r}")
+    if gap is not None:
+        gap = _validate.real(OPERATION, "gap", gap)
+        if not gap > 0:
+            raise errors.InvalidValue(f"[{OPERATION}] gap: expected a positive number, got {gap!r}")
+    if method not in METHODS:
+        raise errors.InvalidValue(f"[{OPERATION}] method: expected one of {METHODS}, got {method!r}")
+    if method == "newton" and not newton_possible(q):
+        raise errors.InvalidValue(
+            f"[{OPERATION}] method: expected at most {LIMIT} potentials on the complete graph for 'newton', "
+            f"got {sum(q.sizes)}; use 'auto'"
+        )
     return Schedule(
         tol,
         _validate.nonnegative_integer(OPERATION, "max_iter", max_iter),
         _validate.nonnegative_integer(OPERATION, "memory", memory),
+        method,
+        _annealing(q, annealing, warm),
+        gap or 0.0,
     )
+
+
+def _annealing(q: Problem, annealing: Any, warm: bool) -> tuple[float, ...] | None:
+    """Return the values of epsilon to pass through; None where the costs tell them."""
+    if annealing is False or (isinstance(annealing, str) and annealing == "auto" and warm):
+        return ()
+    if annealing is True or (isinstance(annealing, str) and annealing == "auto"):
+        return None
+    if not isinstance(annealing, list | tuple | np.ndarray):
+        raise errors.InvalidType(
+            f"[{OPERATION}] annealing: expected 'auto', True, False or decreasing numbers, got {annealing!r}"
+        )
+    rungs = [_validate.real(OPERATION, "annealing", e) for e in annealing]
+    if any(a <= b for a, b in pairwise([*rungs, q.epsilon])):
+        raise errors.InvalidValue(
+            f"[{OPERATION}] annealing: expected numbers that decrease towards epsilon = {q.epsilon:g}, got {rungs}"
+        )
+    return tuple(rungs)
 
 
 def _wanted(q: Problem, grad: Any) -> tuple[str, ...]:
@@ -208,9 +259,10 @@ def _start(q: Problem, init: Any) -> Array:
 
 
 def _watch(q: Problem, callback: Callable[[SinkhornState], bool | None]) -> Watch:
-    def watch(potentials: Array, history: Array) -> bool:
-        error, value = history[-1]
-        state = SinkhornState(len(history), float(error), float(value), _potentials(q, potentials))
+    def watch(seen: Seen) -> bool:
+        error, value, epsilon = map(float, seen.history[-1])
+        potentials = _potentials(q, seen.potentials)
+        state = SinkhornState(len(seen.history), error, value, potentials, epsilon, seen.gap)
         return callback(state) is True
 
     return watch
@@ -260,14 +312,14 @@ class _Plans:
         return whole_plan(self.q, self.potentials)
 
 
-def _result(q: Problem, outcome: Outcome, value: Any, grad: dict[str, Any], tol: float) -> MultimarginalResult:
+def _result(q: Problem, outcome: Outcome, value: Any, grad: dict[str, Any]) -> MultimarginalResult:
     (linear,) = q.library.scalars([outcome.value_linear], q.like)
     return MultimarginalResult(
         value=value,
         value_linear=linear,
         potentials=_potentials(q, outcome.potentials),
         marginal_error=outcome.marginal_error,
-        converged=bool(outcome.marginal_error <= tol and outcome.mass == outcome.mass),
+        converged=outcome.converged,
         n_iter=len(outcome.history),
         history=outcome.history,
         epsilon=q.epsilon,

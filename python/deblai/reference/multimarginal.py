@@ -125,6 +125,15 @@ def plan(costs: Pairs, weights: Sequence[Array], epsilon: float, potentials: Seq
     return np.asarray(pi)
 
 
+def minimum(costs: Pairs, counts: Sequence[Array], potentials: Sequence[Array]) -> tuple[float, list[int]]:
+    """Return the least cost less potentials, among points that count, and where it is; nowhere for infinity."""
+    z = tensor(costs, len(potentials))
+    for k, (f, counted) in enumerate(zip(potentials, counts, strict=True)):
+        z = z + _along(np.where(counted, -f, np.inf), k, len(potentials))
+    value = float(z.min())
+    return value, [int(i) for i in np.unravel_index(z.argmin(), z.shape)] if value < np.inf else []
+
+
 def evaluate(costs: Pairs, weights: Sequence[Array], epsilon: float, potentials: Sequence[Array]) -> Evaluation:
     """Return the dual value sum_p <a_p, f_p> - epsilon (mass - 1) and what goes with it."""
     count = len(weights)

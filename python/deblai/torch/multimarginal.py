@@ -14,7 +14,8 @@ from torch import Tensor
 from .. import _backend
 from .._array import TORCH
 from ..costs import KINDS, PairCost, of_kind
-from ..multimarginal._evaluate import Array, Outcome, Schedule, Watch, solve
+from ..multimarginal._evaluate import Array, Outcome, Schedule, solve
+from ..multimarginal._path import Watch
 from ..multimarginal._problem import Problem
 from ..multimarginal._runners import OPERATION
 from ._once import once
@@ -38,11 +39,14 @@ def multimarginal_sinkhorn(
     tol: float,
     max_iter: int,
     memory: int,
+    method: str,
+    annealing: Optional[Sequence[float]],
+    gap: float,
     grad_points: bool,
     grad_weights: bool,
     grad_cost: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, list[Tensor]]:
-    """Return value (0-d), [value, <c, plan>, mass, marginal error, sweeps], potentials, history and gradients.
+    """Return value (0-d), [value, <c, plan>, mass, marginal error, converged, steps], potentials, history and gradients.
 
     The middle three are float64 on the CPU, the history padded with zeros to `max_iter` rows. An empty tensor stands
     for a weight that is not there; gradients that are not wanted are empty, in the order points, weights, matrices.
@@ -50,10 +54,12 @@ def multimarginal_sinkhorn(
     cost = of_kind(KINDS[kind], s, strength)
     q = _problem(points, weights, matrices, sizes, n_marginals, cost, epsilon, shared)
     wanted = tuple(n for n, flag in zip(NAMES, (grad_points, grad_weights, grad_cost), strict=True) if flag)
-    outcome = solve(q, start.numpy(), Schedule(tol, max_iter, memory), wanted=wanted)
+    rungs = None if annealing is None else tuple(annealing)
+    schedule = Schedule(tol, max_iter, memory, method, rungs, gap)
+    outcome = solve(q, start.numpy(), schedule, wanted=wanted)
     value = torch.tensor(outcome.value, dtype=q.like.dtype, device=q.like.device)
-    numbers = torch.tensor([*outcome[:4], len(outcome.history)], dtype=torch.float64)
-    history = torch.zeros((max_iter, 2), dtype=torch.float64)
+    numbers = torch.tensor([*outcome[:5], len(outcome.history)], dtype=torch.float64)
+    history = torch.zeros((max_iter, 3), dtype=torch.float64)
     history[: len(outcome.history)] = torch.from_numpy(outcome.history)
     gradients = []
     for name, arrays in zip(NAMES, (points, weights, matrices), strict=True):
@@ -78,9 +84,9 @@ def _problem(
 
 @multimarginal_sinkhorn.register_fake
 def _(points, weights, matrices, sizes, n_marginals, *rest):  # type: ignore[no-untyped-def]
-    start, max_iter, flags = rest[5], rest[7], rest[9:]
+    start, max_iter, flags = rest[5], rest[7], rest[12:]
     like = (points or matrices)[0]
-    doubles = [torch.empty(shape, dtype=torch.float64, device="cpu") for shape in ((5,), start.shape, (max_iter, 2))]
+    doubles = [torch.empty(shape, dtype=torch.float64, device="cpu") for shape in ((6,), start.shape, (max_iter, 3))]
     gradients = []
     for wanted, arrays in zip(flags, (points, weights, matrices), strict=True):
         gradients += [torch.empty_like(t) if wanted else like.new_empty(0) for t in arrays]
@@ -108,7 +114,7 @@ def _backward(ctx: Any, grad_value: Tensor, *_: Any) -> tuple[Any, ...]:
                 raise RuntimeError(f"[{OPERATION}] {name} requires a gradient, but the operator was called without it")
             group.append(grad_value * gradient if needed and gradient.numel() else None)
         groups.append(group)
-    return (*groups, *[None] * 14)
+    return (*groups, *[None] * 17)
 
 
 def _needed(flags: Any, p: int) -> bool:
@@ -123,6 +129,11 @@ def _detached(q: Problem) -> Problem:
         [t if t is None else t.detach() for t in group] for group in (q.points, q.weights, q.matrices)
     )
     return q._replace(points=points, weights=weights, matrices=matrices)
+
+
+def _plain(schedule: Schedule) -> Any:
+    rungs = schedule.annealing
+    return schedule._replace(annealing=None if rungs is None else list(rungs))  # type: ignore[arg-type]
 
 
 def sinkhorn(
@@ -150,7 +161,7 @@ def sinkhorn(
     value, numbers, potentials, history, gradients = multimarginal_sinkhorn(
         *groups,
         *(q.sizes, q.n_marginals, KINDS.index(q.cost.kind), q.cost.s, q.cost.strength, q.epsilon, q.shared),
-        *(torch.from_numpy(start), *schedule),
+        *(torch.from_numpy(start), *_plain(schedule)),
         *flags,
     )
     by_name = {}
@@ -162,5 +173,6 @@ def sinkhorn(
     *summary, sweeps = numbers.tolist()
     seen = history.numpy()[: int(sweeps)] if before is None else before.history
     label = _backend.plan(OPERATION, str(like.device)).label
-    total, linear, mass, error = summary
-    return value, Outcome(total, linear, mass, error, potentials.numpy(), seen, by_name, label)
+    total, linear, mass, error, met = summary
+    converged = bool(met) if before is None else before.converged
+    return value, Outcome(total, linear, mass, error, converged, potentials.numpy(), seen, by_name, label)
