@@ -50,7 +50,7 @@ class _NoPlans:
             "grad or vmap; the gradient of value in cost matrices is the plans of pairs"
         )
 
-    whole = pair
+    whole = certified = pair
 
 
 ARRAYS = (*SCALARS, "potentials", "grad")

@@ -79,9 +79,7 @@ def solve(
         outcome = Outcome(value, nan, nan, error, False, path.potentials, history, {}, path.run.label)
         raise Stopped(outcome) from None
     summary = (e.value, e.value_linear, e.mass, e.marginal_error, bool(met and e.mass == e.mass))
-    return Outcome(
-        *summary, path.potentials, path.history, _gradients(q, e, path.potentials, wanted), path.run.label
-    )
+    return Outcome(*summary, path.potentials, path.history, _gradients(q, e, path.potentials, wanted), path.run.label)
 
 
 def _gradients(q: Problem, e: Evaluation, potentials: Array, wanted: tuple[str, ...]) -> dict[str, list[Any]]:

@@ -1,8 +1,8 @@
 """Newton's method on the dual of the complete graph, and the correction of a plan to its marginals.
 
-The marginals m_p of the plan of potentials f change by dm / df = A / epsilon, where A has the m_p on its diagonal and the
-plans of pairs beside it: the dual's Hessian, but for the sign. The solution d of A d = a - m is Newton's step in units of
-epsilon; and plan * (1 + d_1 + ... + d_N) has the marginals a exactly, since its marginals are m + A d.
+The marginals m_p of the plan of potentials f change by dm / df = A / epsilon, where A has the m_p on its diagonal and
+the plans of pairs beside it: the dual's Hessian, but for the sign. The solution d of A d = a - m is Newton's step in
+units of epsilon; and plan * (1 + d_1 + ... + d_N) has the marginals a exactly, since its marginals are m + A d.
 """
 
 from __future__ import annotations
@@ -43,16 +43,15 @@ class System(NamedTuple):
     matrix: Array
     wanted: Array
 
-    def correction(self, damping: float = 0.0) -> Array:
-        """Return d with (A + damping diag(m)) d = a - m; 0 where the plan has nothing."""
+    def correction(self, missing: Array, damping: float = 0.0) -> Array:
+        """Return d with (A + damping diag(m)) d = missing; 0 where the plan has nothing."""
         d = np.zeros_like(self.marginals)
         live = np.flatnonzero((self.marginals > 0) & (self.wanted > 0))
         scale = 1 / np.sqrt(self.marginals[live])
         scaled = self.matrix[np.ix_(live, live)] * scale[:, None] * scale
         # Constants that move between marginals change nothing: the least damping makes the matrix regular.
         scaled.flat[:: len(live) + 1] += max(damping, FLOOR)
-        right = (self.wanted - self.marginals)[live] * scale
-        d[live] = np.linalg.solve(scaled, right) * scale
+        d[live] = np.linalg.solve(scaled, missing[live] * scale) * scale
         return d
 
 
@@ -85,9 +84,7 @@ def extent(q: Problem, d: Array) -> tuple[float, float]:
 Seen = Callable[[Array, Evaluation], bool]  # potentials and what they say; True stops
 
 
-def ascend(
-    q: Problem, run: Compiled | Reference, potentials: Array, tol: float, steps: int, seen: Seen
-) -> None:
+def ascend(q: Problem, run: Compiled | Reference, potentials: Array, tol: float, steps: int, seen: Seen) -> None:
     """Step on the potentials, in place, until the marginal error is at most tol or steps no longer help.
 
     A step is damped (Levenberg and Marquardt) until it stays within `REACH` and raises the dual value as it should, or
@@ -100,11 +97,12 @@ def ascend(
         if not now.marginal_error > tol or idle >= 3:
             return
         here = system(q, now.plans, wanted)
+        missing = wanted - here.marginals
         while True:
-            d = here.correction(damping)
+            d = here.correction(missing, damping)
             far = max(map(abs, extent(q, d)))
             if far <= REACH:
-                rise = q.epsilon * float(d @ (here.wanted - here.marginals)) * (q.n_marginals if q.symmetric else 1)
+                rise = q.epsilon * float(d @ missing) * (q.n_marginals if q.symmetric else 1)
                 there = potentials + q.epsilon * d
                 then = run.evaluate(there, False, True)
                 if then.value >= now.value + 0.1 * rise or then.marginal_error <= 0.5 * now.marginal_error:

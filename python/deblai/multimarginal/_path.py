@@ -1,4 +1,8 @@
-"""The way to the minimum: down a ladder of epsilon, by accelerated sweeps and Newton's steps on one set of potentials."""
+"""The way to the minimum: down a ladder of epsilon, by accelerated sweeps and Newton's steps on one set of potentials.
+
+Sweeps alone need thousands where epsilon is small; a few of each from the rung above, moved along the line through the
+last two rungs, are enough.
+"""
 
 from __future__ import annotations
 
@@ -86,7 +90,7 @@ class Path:
             count -= batch
         return converged
 
-    def newton(self, tol: float) -> None:
+    def newton(self, tol: float, spare: int = 0) -> None:
         """Take Newton's steps until the marginal error is at most tol, or they no longer help."""
 
         def seen(_: Array, e: Evaluation) -> bool:
@@ -96,24 +100,44 @@ class Path:
                 self.stopped = self.watch(Seen(self.potentials, self.history, self.q.epsilon, self.gap))
             return self.stopped
 
-        _newton.ascend(self.q, self.run, self.potentials, tol, min(STEPS, self.left), seen)
+        before = len(self.history)
+        _newton.ascend(self.q, self.run, self.potentials, tol, min(STEPS, self.left - spare), seen)
+        if len(self.history) > before:
+            self.lift()
+
+    def lift(self) -> None:
+        """Give points without weight, which Newton's steps leave alone, the potentials of a sweep."""
+        q, masses = self.q, _newton.masses(self.q)
+        if (masses > 0).all():
+            return
+        count = q.n_marginals if q.symmetric else 1  # a sweep over marginals one by one begins with f = T(f)
+        one_by_one = q._replace(points=q.points * count, weights=q.weights * count, sizes=q.sizes * count)
+        if q.symmetric and q.matrices:
+            one_by_one = one_by_one._replace(matrices=q.matrices, shared=True)
+        swept = np.tile(self.potentials, count)
+        runner(one_by_one).sweeps(swept, 1, 0.0, 0, None)
+        self.potentials[masses == 0] = swept[: len(masses)][masses == 0]
 
     def descend(self, rungs: tuple[float, ...], newton: bool) -> None:
         """Warm the potentials up on a ladder of epsilon above the problem's, and come back to the problem."""
         target = self.q
         past: list[tuple[float, Array]] = []
         for epsilon in rungs:
-            if self.left <= 0:
+            if self.left <= FIRST:  # the rest is for the problem itself
                 break
             self.extrapolate(past, epsilon)
             self.at(target._replace(epsilon=epsilon))
-            self.sweep(NEXT if past else FIRST, ROUGH)
+            self.sweep(min(NEXT if past else FIRST, self.left - NEXT), ROUGH)
             if newton:
-                self.newton(FINE)
+                self.newton(FINE, spare=NEXT)
             past = [*past[-1:], (epsilon, self.potentials.copy())]
-        if self.left > 0:
+        if not self.stopped:
             self.extrapolate(past, target.epsilon)
         self.at(target)
+        if self.stopped:  # potentials of another epsilon may say anything of this one
+            self.stopped = False
+            self.sweep(3, 0.0)
+            self.stopped = True
 
     def extrapolate(self, past: list[tuple[float, Array]], epsilon: float) -> None:
         """Move along the line through the last two rungs: potentials are nearly linear in a small epsilon."""

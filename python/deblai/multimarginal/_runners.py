@@ -112,7 +112,7 @@ class Compiled:
         wanted = [pair if plans and only in (None, pair) else None for pair in q.pairs]
         dtype = library.dtype(q.like)
         made = [pair and library.empty((at(pair[0]), at(pair[1])), dtype, q.like) for pair in wanted]
-        *numbers, marginals = self.core.multimarginal_evaluate(
+        value, linear, mass, error, marginals = self.core.multimarginal_evaluate(
             *self.arguments,
             _dlpack.view(potentials, True),
             [None if p is None else library.view(p, True) for p in made] if plans else [],
@@ -121,12 +121,12 @@ class Compiled:
             *self.where,
         )
         finished = [[library.finish(v, q.like) for v in arrays if v is not None] for arrays in (gradients, made)]
-        return Evaluation(*numbers, np.array(marginals), *finished)
-
+        return Evaluation(value, linear, mass, error, np.array(marginals), *finished)
 
     def minimum(self, potentials: Array, budget: int) -> Minimum:
         """Return bounds of the least reduced cost, within so many nodes of its search; on the CPU."""
-        return Minimum(*_core.multimarginal_minimum(*self.arguments, _dlpack.view(potentials, True), budget, *self.where))
+        given = (*self.arguments, _dlpack.view(potentials, True), budget)
+        return Minimum(*_core.multimarginal_minimum(*given, *self.where))
 
 
 class Reference:

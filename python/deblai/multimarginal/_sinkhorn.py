@@ -14,6 +14,7 @@ import numpy as np
 from .. import _validate, errors
 from .._array import TORCH, TRACED
 from ..results import MultimarginalResult
+from ._certify import certify as intervals
 from ._evaluate import Array, Outcome, Schedule, Stopped, pair_plan, potentials_of, solve, whole_plan
 from ._newton import LIMIT
 from ._newton import possible as newton_possible
@@ -54,6 +55,8 @@ def sinkhorn(
     method: str = "auto",
     annealing: Any = "auto",
     gap: float | None = None,
+    certify: bool = False,
+    budget: int | None = None,
     init: Any = None,
     grad: Any = (),
     callback: Callable[[SinkhornState], bool | None] | None = None,
@@ -64,8 +67,9 @@ def sinkhorn(
         \min_\pi \langle c, \pi \rangle + \varepsilon \,\mathrm{KL}(\pi \,|\, \mu_1 \otimes \dots \otimes \mu_N),
         \qquad c(x_1, \dots, x_N) = \sum_{p<q} c_{pq}(x_p, x_q)
 
-    by Sinkhorn's algorithm [1]_ with Anderson acceleration [2]_. The :math:`n^N` plan is never stored: memory is
-    O(N^2 n^2), and O(N n) for two marginals given as points.
+    by Sinkhorn's algorithm [1]_ with Anderson acceleration [2]_ and, where there are at most 3000 potentials, Newton's
+    steps on the dual, from large epsilon down to the one wanted. The :math:`n^N` plan is never stored: memory is
+    O(N^2 n^2), and O(N n) for two marginals given as points and ``method="sinkhorn"``.
 
     Parameters
     ----------
@@ -86,30 +90,48 @@ def sinkhorn(
         Bound of the marginal error (L1, the largest of all marginals) at which to stop; 1e-6 for float64, 1e-4 for
         float32.
     max_iter : int, default 10000
-        Most sweeps over all potentials; 0 evaluates `init` as it is.
+        Most sweeps over all potentials and Newton steps together; 0 evaluates `init` as it is.
     memory : int, default 10
         How many past sweeps the Anderson acceleration combines; 0 for plain sweeps. A leap that lowers the dual
         value is taken back.
+    method : {"auto", "sinkhorn", "newton"}, default "auto"
+        "sinkhorn" only sweeps. "auto" also takes Newton's steps where the sweeps are slow, on the complete graph and up
+        to 3000 potentials (symmetric mode has n, else it is the sum of all sizes), for whose linear system some 200 MB
+        are needed; "newton" does the same, or says that it cannot.
+    annealing : "auto", bool or decreasing sequence of float, default "auto"
+        Values of epsilon to pass through before the one wanted. True: halved from a fifth to a tenth of the cost's
+        spread on, where epsilon is below that; "auto" is True without `init` and False with it. A run of at most 50
+        steps does not anneal.
+    gap : float, optional
+        Stop when the certified interval of the entropic optimum, `value_upper` - `value_lower`, is at most this wide
+        (in the cost's units); `tol` then has to hold only if it is given as well.
+    certify : bool, default False
+        Certify intervals at the end: see ``MultimarginalResult.certify``.
+    budget : int, optional
+        Of `certify`: most nodes of the search for the least reduced cost; by default some seconds' worth.
     init : array or list of arrays, optional
         Potentials to start from, as in a result; zeros by default.
     grad : str or sequence of str or bool, default ()
         Gradients of `value` to return in ``result.grad``: any of "points", "weights", "cost" (the matrices), shaped
         like the argument; True for all that were given. Those in weights are of the normalised weights.
     callback : callable, optional
-        Called with a state (`step`, `marginal_error`, `value`, `potentials`) about ten times a second; True stops.
+        Called with a state (`step`, `marginal_error`, `value`, `potentials`, `epsilon`, `gap`) about ten times a
+        second; True stops. `epsilon` is larger than the one wanted while annealing, and error and value are of that;
+        `gap` is the last certified one where it was asked for, else NaN.
 
     Returns
     -------
     MultimarginalResult
-        `value`, `value_linear`, `potentials`, `marginal_error`, `converged`, `n_iter`, `history`,
-        `pair_marginal(p, q)`, `plan()`, `grad`, `backend`. For PyTorch, `value` is differentiable once in points,
-        weights and matrices. Inside jit, grad and vmap of JAX, `value` is likewise differentiable once; there `history`
-        is None, plans cannot be asked for, `callback` is not allowed, and no warning is given: look at `converged`.
+        `value`, `value_linear`, `potentials`, `marginal_error`, `converged`, `n_iter`, `history`, `lower`, `upper`,
+        `value_lower`, `value_upper`, `certified`, `certify()`, `pair_marginal(p, q)`, `plan()`, `grad`, `backend`. For
+        PyTorch, `value` is differentiable once in points, weights and matrices. Inside jit, grad and vmap of JAX,
+        `value` is likewise differentiable once; there `history` is None, plans and certificates cannot be asked for,
+        `callback` is not allowed, and no warning is given: look at `converged`.
 
     Warns
     -----
     ConvergenceWarning
-        `max_iter` sweeps were not enough; `converged` is False.
+        `max_iter` sweeps and steps were not enough; `converged` is False.
 
     Raises
     ------
@@ -121,7 +143,8 @@ def sinkhorn(
     OutOfMemory
         The workspace would not fit.
     Interrupted
-        Ctrl-C; ``.result`` holds the potentials so far (`value_linear` is NaN).
+        Ctrl-C; ``.result`` holds the potentials so far (`value_linear` is NaN, and so are `value` and `marginal_error`
+        while annealing), or the whole result without intervals if the search of `certify` was interrupted.
 
     Notes
     -----
@@ -146,16 +169,25 @@ def sinkhorn(
     (True, 7.5)
     >>> r.pair_marginal().shape
     (60, 60)
+
+    The intervals hold the true values, whatever the potentials:
+
+    >>> r = r.certify()
+    >>> bool(r.lower <= 7.5 <= r.upper), bool(r.value_upper - r.value_lower < 1e-8), r.certified
+    (True, True, True)
     """
     q = problem(OPERATION, points, weights, n_marginals, cost, epsilon)
     schedule = _schedule(q, tol, max_iter, memory, method, annealing, gap, init is not None)
     wanted = _wanted(q, grad)
+    budget = _budget(OPERATION, budget)
     start = _start(q, init)
     if q.library is TRACED:
         from ..jax import multimarginal as traced
 
         if callback is not None:
             raise errors.InvalidType(f"[{OPERATION}] callback: expected None inside jit, grad and vmap of JAX")
+        if certify:
+            raise errors.InvalidType(f"[{OPERATION}] certify: expected False inside jit, grad and vmap of JAX")
         result, by_name = traced.sinkhorn(q, start, schedule, wanted)
         return replace(result, grad=_shaped(q, by_name, points, cost))
     watch = None if callback is None else _watch(q, callback)
@@ -171,16 +203,21 @@ def sinkhorn(
         partial = stopped.outcome
         (value,) = q.library.scalars([partial.value], q.like)
         result = _result(q, partial, value, {})
-        raise errors.Interrupted(f"[{OPERATION}] interrupted after {result.n_iter} sweeps", result) from None
+        raise errors.Interrupted(f"[{OPERATION}] interrupted after {result.n_iter} steps", result) from None
     result = _result(q, outcome, value, _shaped(q, outcome.grad, points, cost))
     if not result.converged and schedule.max_iter <= result.n_iter and schedule.max_iter:
+        wanted_of = f"tol {schedule.tol:.2g}" if schedule.gap == 0 else f"gap {schedule.gap:.2g}"
         warnings.warn(
-            f"[{OPERATION}] the marginal error is {result.marginal_error:.2g} after {result.n_iter} sweeps, above tol "
-            f"{schedule.tol:.2g}: raise max_iter, epsilon or tol, or start from these potentials (init)",
+            f"[{OPERATION}] the marginal error is {result.marginal_error:.2g} after {result.n_iter} steps, which does "
+            f"not meet {wanted_of}: raise max_iter, epsilon or tol, or start from these potentials (init)",
             errors.ConvergenceWarning,
             stacklevel=2,
         )
-    return result
+    return result.certify(budget=budget) if certify else result
+
+
+def _budget(operation: str, budget: Any) -> int | None:
+    return None if budget is None else _validate.positive_integer(operation, "budget", budget)
 
 
 def _schedule(
@@ -306,6 +343,10 @@ class _Plans:
             raise errors.InvalidValue(f"[pair_marginal] p, q: expected two different marginals, got {p} twice")
         plan = pair_plan(self.q, self.potentials, (min(p, r), max(p, r)))
         return plan if p < r else plan.T
+
+    def certified(self, budget: Any) -> dict[str, Any]:
+        """Return the fields of the intervals that the potentials certify."""
+        return intervals(self.q, self.potentials, _budget("certify", budget))._asdict()
 
     def whole(self) -> Any:
         """Return the plan with one axis a marginal."""

@@ -22,9 +22,7 @@ def host(q: Problem) -> Problem:
     def convert(arrays: list[Any]) -> list[Any]:
         return [None if v is None else np.asarray(q.library.numpy(v), np.float64) for v in arrays]
 
-    return q._replace(
-        library=NUMPY, points=convert(q.points), weights=convert(q.weights), matrices=convert(q.matrices)
-    )
+    return q._replace(library=NUMPY, points=convert(q.points), weights=convert(q.weights), matrices=convert(q.matrices))
 
 
 def every_pair(q: Problem) -> list[tuple[int, int]]:
@@ -86,7 +84,8 @@ def spread(q: Problem) -> float:
             found = np.asarray(q.library.numpy(some(part.T, q.sizes[r])), np.float64)
         else:
             x, y = (np.asarray(q.library.numpy(some(q.points[k], q.sizes[k])), np.float64) for k in (p, r))
-            found = pair_cost(x, y, q.cost.kind, q.cost.s, q.cost.strength)
+            with np.errstate(all="ignore"):  # bad points are found where they are used
+                found = pair_cost(x, y, q.cost.kind, q.cost.s, q.cost.strength)
         found = found[np.isfinite(found)]
         if len(found):
             total += float(np.median(np.abs(found - np.median(found))))

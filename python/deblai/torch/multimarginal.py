@@ -40,22 +40,23 @@ def multimarginal_sinkhorn(
     max_iter: int,
     memory: int,
     method: str,
-    annealing: Optional[Sequence[float]],
+    by_spread: bool,
+    rungs: Tensor,
     gap: float,
     grad_points: bool,
     grad_weights: bool,
     grad_cost: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, list[Tensor]]:
-    """Return value (0-d), [value, <c, plan>, mass, marginal error, converged, steps], potentials, history and gradients.
+    """Return value (0-d), numbers, potentials, history and gradients.
 
-    The middle three are float64 on the CPU, the history padded with zeros to `max_iter` rows. An empty tensor stands
-    for a weight that is not there; gradients that are not wanted are empty, in the order points, weights, matrices.
+    Numbers are value, <c, plan>, mass, marginal error, converged, steps; these, potentials and history are float64 on
+    the CPU, the history padded with zeros to `max_iter` rows. An empty tensor stands for a weight that is not there;
+    gradients that are not wanted are empty, in the order points, weights, matrices.
     """
     cost = of_kind(KINDS[kind], s, strength)
     q = _problem(points, weights, matrices, sizes, n_marginals, cost, epsilon, shared)
     wanted = tuple(n for n, flag in zip(NAMES, (grad_points, grad_weights, grad_cost), strict=True) if flag)
-    rungs = None if annealing is None else tuple(annealing)
-    schedule = Schedule(tol, max_iter, memory, method, rungs, gap)
+    schedule = Schedule(tol, max_iter, memory, method, None if by_spread else tuple(rungs.tolist()), gap)
     outcome = solve(q, start.numpy(), schedule, wanted=wanted)
     value = torch.tensor(outcome.value, dtype=q.like.dtype, device=q.like.device)
     numbers = torch.tensor([*outcome[:5], len(outcome.history)], dtype=torch.float64)
@@ -84,7 +85,7 @@ def _problem(
 
 @multimarginal_sinkhorn.register_fake
 def _(points, weights, matrices, sizes, n_marginals, *rest):  # type: ignore[no-untyped-def]
-    start, max_iter, flags = rest[5], rest[7], rest[12:]
+    start, max_iter, flags = rest[5], rest[7], rest[13:]
     like = (points or matrices)[0]
     doubles = [torch.empty(shape, dtype=torch.float64, device="cpu") for shape in ((6,), start.shape, (max_iter, 3))]
     gradients = []
@@ -114,7 +115,7 @@ def _backward(ctx: Any, grad_value: Tensor, *_: Any) -> tuple[Any, ...]:
                 raise RuntimeError(f"[{OPERATION}] {name} requires a gradient, but the operator was called without it")
             group.append(grad_value * gradient if needed and gradient.numel() else None)
         groups.append(group)
-    return (*groups, *[None] * 17)
+    return (*groups, *[None] * 18)
 
 
 def _needed(flags: Any, p: int) -> bool:
@@ -131,9 +132,9 @@ def _detached(q: Problem) -> Problem:
     return q._replace(points=points, weights=weights, matrices=matrices)
 
 
-def _plain(schedule: Schedule) -> Any:
-    rungs = schedule.annealing
-    return schedule._replace(annealing=None if rungs is None else list(rungs))  # type: ignore[arg-type]
+def _plain(s: Schedule) -> tuple[Any, ...]:
+    """Return what the operator's schema can take: None for rungs is a flag of its own."""
+    return (*s[:4], s.annealing is None, torch.tensor(s.annealing or (), dtype=torch.float64), s.gap)
 
 
 def sinkhorn(
