@@ -46,14 +46,15 @@ def along(h: Problem, order: list[Array], parts: list[Array], shifted: bool, wan
     length = np.diff(np.append(u, 1.0))
     middle = (u + length / 2)[length > TINY]
     length = length[length > TINY]
-    length = length / length.sum()
     tuples = np.empty((len(middle), count), np.intp)
-    density = np.log(length)
     for k, (p, shift) in enumerate(zip(at, shifts, strict=True)):
         found = np.searchsorted(tables[p], np.mod(middle + shift, 1.0), side="right")
         tuples[:, k] = order[p][np.minimum(found, len(order[p]) - 1)]
-        density -= np.log(wanted[p][tuples[:, k]])
-    return Coupling(float(length @ _tuples.costs(h, tuples)), float(length @ density))
+    tuples, which = np.unique(tuples, axis=0, return_inverse=True)  # atoms of more than 1 / N come back
+    mass = np.bincount(which.reshape(-1), length)
+    mass /= mass.sum()
+    density = np.log(mass) - sum(np.log(wanted[p][tuples[:, k]]) for k, p in enumerate(at))
+    return Coupling(float(mass @ _tuples.costs(h, tuples)), float(mass @ density))
 
 
 def product(h: Problem, parts: list[Array], wanted: list[Array]) -> Coupling:

@@ -101,6 +101,7 @@ def sinkhorn(
         error = 0.0
         for p in range(1 if symmetric else count):
             new = updated(p)
+            new = np.where((weights[p] > 0) | np.isfinite(new), new, f[p])  # points that can meet no others
             with np.errstate(over="ignore"):
                 error = max(error, float(np.abs(weights[p] * np.expm1((f[p] - new) / epsilon)).sum()))
             if not symmetric:
