@@ -85,7 +85,23 @@ def multimarginal_evaluate(
     plans_only: bool,
     threads: int,
     simd: str,
-) -> tuple[float, float, float, float, int]: ...
+) -> tuple[float, float, float, float, list[float], int]: ...
+def multimarginal_minimum(
+    points: list[_View | None],
+    weights: list[_View | None],
+    costs: list[_View],
+    sizes: list[int],
+    n_marginals: int,
+    kind: int,
+    s: float,
+    strength: float,
+    epsilon: float,
+    edges: Sequence[tuple[int, int]] | None,
+    potentials: _View,
+    budget: int,
+    threads: int,
+    simd: str,
+) -> tuple[float, float, bool, int, list[int]]: ...
 def multimarginal_workspace(
     points: list[_View | None],
     weights: list[_View | None],
