@@ -54,9 +54,8 @@ py::tuple minimum(const Objects& points, const Objects& weights, const Objects& 
     return with_arguments(
         points, weights, costs, sizes, n_marginals, kind, s, strength, epsilon, Device::cpu, [&](const auto& q) {
             double* const f = doubles(potentials, length(q), "potentials");
-            const multimarginal::Minimum r = interruptible(threads, simd, [&](const Control& control) {
-                return multimarginal::minimum(q, f, budget, control);
-            });
+            const multimarginal::Minimum r = interruptible(
+                threads, simd, [&](const Control& control) { return multimarginal::minimum(q, f, budget, control); });
             return py::make_tuple(r.value, r.best, r.exact, r.nodes, r.at);
         });
 }
@@ -78,7 +77,8 @@ void register_multimarginal(py::module_& m) {
         "Bytes that one call of either allocates at most.");
     def("multimarginal_minimum", &minimum, py::arg("potentials"), py::arg("budget"), py::arg("threads"),
         py::arg("simd"),
-        "The least cost less potentials over all tuples, in float64: a lower bound, what was attained, whether both are "
+        "The least cost less potentials over all tuples, in float64: a lower bound, what was attained, whether both "
+        "are "
         "equal, nodes searched (at most about budget), where.");
 }
 

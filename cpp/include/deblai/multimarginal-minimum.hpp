@@ -15,8 +15,8 @@
 namespace deblai::multimarginal {
 
 struct Minimum {
-    double value;             // at most the minimum; equal to it if `exact`
-    double best;              // attained at `at`; inf where no tuple of finite cost was found
+    double value;  // at most the minimum; equal to it if `exact`
+    double best;   // attained at `at`; inf where no tuple of finite cost was found
     bool exact;
     std::int64_t nodes;       // prefixes of tuples that were searched below
     std::vector<index_t> at;  // one index a marginal; empty for best = inf

@@ -76,8 +76,8 @@ struct Summary {
     double value;         // sum_p <a_p, f_p> - epsilon (mass - 1), a lower bound of the minimum
     double value_linear;  // <c, plan>
     double mass;
-    double marginal_error;  // the largest L1 error of a marginal
-    bool finished;          // false after a stop: all void
+    double marginal_error;               // the largest L1 error of a marginal
+    bool finished;                       // false after a stop: all void
     std::vector<double> marginals = {};  // of the plan, laid out as the potentials are
 };
 

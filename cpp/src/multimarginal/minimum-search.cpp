@@ -159,9 +159,8 @@ private:
     void rows(int a, int b, index_t first, const double* of_a, const double* of_b, double* out) const {
         for (index_t x = first; x < t_.size(a); ++x) {
             const index_t begin = t_.symmetric ? x : 0;
-            out[x] = of_a[x] < infinity
-                         ? of_a[x] + least(t_.row(a, b, x) + begin, of_b + begin, t_.size(b) - begin)
-                         : infinity;
+            out[x] = of_a[x] < infinity ? of_a[x] + least(t_.row(a, b, x) + begin, of_b + begin, t_.size(b) - begin)
+                                        : infinity;
         }
     }
 

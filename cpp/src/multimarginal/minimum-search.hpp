@@ -1,5 +1,5 @@
-// Branch and bound over tuples, in float64: see multimarginal-minimum.hpp. Positions are marginals in the order that the
-// search fixes them in.
+// Branch and bound over tuples, in float64: see multimarginal-minimum.hpp. Positions are marginals in the order that
+// the search fixes them in.
 #pragma once
 
 #include <limits>
