@@ -91,6 +91,9 @@ Tables tables(const Problem<T>& q, std::vector<std::vector<double>> unary, const
             std::vector<double>& to = t.costs.back();
             Team team(control, 2.0 * static_cast<double>(n) * static_cast<double>(m));
             team.run(n, [&](index_t i, int) { cost_row(q, order[a], order[b], i, to.data() + i * m); });
+            for (index_t i = 0; q.costs && q.symmetric && i < n; ++i)
+                for (index_t j = 0; j < i; ++j)
+                    if (!mirrored(to[i * m + j], to[j * m + i])) throw not_symmetric(i, j);
         }
     return t;
 }
@@ -103,7 +106,9 @@ Minimum minimum(const Problem<T>& q, const double* potentials, std::int64_t budg
     require_shapes(q);
     const std::vector<index_t> offset = offsets(q);
     std::vector<std::vector<double>> unary;
+    Team serial({.threads = 1}, 0);
     for (int p = 0; p < q.distinct(); ++p) {
+        if (!q.costs) require_finite(named("points", q.symmetric ? -1 : p).c_str(), q.marginals[p].points, serial);
         const Masses mass = masses(q.symmetric ? -1 : p, q.marginals[p]);
         unary.emplace_back(q.marginals[p].size);
         for (index_t i = 0; i < q.marginals[p].size; ++i)

@@ -48,7 +48,9 @@ class System(NamedTuple):
         d = np.zeros_like(self.marginals)
         live = np.flatnonzero((self.marginals > 0) & (self.wanted > 0))
         scale = 1 / np.sqrt(self.marginals[live])
-        scaled = self.matrix[np.ix_(live, live)] * scale[:, None] * scale
+        scaled = self.matrix[np.ix_(live, live)]
+        scaled *= scale[:, None]
+        scaled *= scale
         # Constants that move between marginals change nothing: the least damping makes the matrix regular.
         scaled.flat[:: len(live) + 1] += max(damping, FLOOR)
         d[live] = np.linalg.solve(scaled, missing[live] * scale) * scale
