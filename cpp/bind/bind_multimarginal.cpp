@@ -36,7 +36,7 @@ py::tuple evaluate(const Objects& points, const Objects& weights, const Objects&
             const multimarginal::Summary r = interruptible(threads, simd, [&](const Control& control) {
                 return multimarginal::evaluate(q, f, outputs.output, control);
             });
-            return py::make_tuple(r.value, r.value_linear, r.mass, r.marginal_error);
+            return py::make_tuple(r.value, r.value_linear, r.mass, r.marginal_error, r.exact_rows);
         });
 }
 
@@ -88,7 +88,7 @@ void register_multimarginal(py::module_& m) {
     def("multimarginal_evaluate", &evaluate, py::arg("potentials"), py::arg("pairs"), py::arg("grad_points"),
         py::arg("plans_only"), py::arg("threads"), py::arg("simd"),
         "Plans of pairs into pairs, gradients of the value in the points into grad_points; returns value, <c, plan>, "
-        "mass and marginal error.");
+        "mass, marginal error and the number of rows of plans that were summed term by term.");
     def("multimarginal_workspace", &workspace, py::arg("threads"), py::arg("memory"),
         "Bytes that one call of either allocates at most.");
     def("multimarginal_pair", &pair_plan, py::arg("potentials"), py::arg("p"), py::arg("q"), py::arg("plan"),

@@ -40,7 +40,7 @@ py::tuple evaluate(const Objects& points, const Objects& weights, const Objects&
                 return cuda::multimarginal::evaluate(q, f, outputs.output, reinterpret_cast<void*>(stream), device,
                                                      control.poll, control.context);
             });
-            return py::make_tuple(r.value, r.value_linear, r.mass, r.marginal_error);
+            return py::make_tuple(r.value, r.value_linear, r.mass, r.marginal_error, r.exact_rows);
         });
 }
 

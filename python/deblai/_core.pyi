@@ -85,7 +85,7 @@ def multimarginal_evaluate(
     plans_only: bool,
     threads: int,
     simd: str,
-) -> tuple[float, float, float, float]: ...
+) -> tuple[float, float, float, float, int]: ...
 def multimarginal_workspace(
     points: list[_View | None],
     weights: list[_View | None],

@@ -242,6 +242,10 @@ class MultimarginalResult:
         Gradients of `value` in the arguments that were asked for: "points", "weights", "cost".
     backend : str
         Which code ran.
+    exact_rows : int
+        Rows of the plans of pairs that the final evaluation summed term by term in the log domain, since a matrix
+        product might have lost some of them to underflow: 0 at large epsilon, up to N(N-1)/2 times n at small ones. 0
+        for two marginals, which need no products, and from the reference backend, whose sums are all of that kind.
     """
 
     value: Any
@@ -255,6 +259,7 @@ class MultimarginalResult:
     n_marginals: int
     grad: dict[str, Any] = field(default_factory=dict)
     backend: str = ""
+    exact_rows: int = 0
     _plans: Any = None
 
     def pair_marginal(self, p: int = 0, q: int = 1) -> Any:

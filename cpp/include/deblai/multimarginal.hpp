@@ -1,11 +1,11 @@
 // Entropic transport of N marginals with pairwise costs on the complete graph or any other, in the log domain:
 //   min over plans pi of <c, pi> + epsilon KL(pi | mu_1 x ... x mu_N),   c(x_1..x_N) = sum over edges of c(x_p, x_q)
 //   f_p <- -epsilon log sum over x_{-p} of exp((sum_{k!=p} f_k - c) / epsilon) prod_{k!=p} a_k
-// (Benamou, Carlier and Nenna 2015). The n^N plan is never stored: one marginal is contracted by a matrix product of
-// stabilised kernels, two more are its sides, the others are looped over. What a product may have lost to underflow is
-// bounded row by row; rows whose bound is not negligible are summed again exactly, in the log domain. On a graph with
-// edges given, messages between the bags of a junction tree do it: n^{w+1} operations and n^w numbers, where w is the
-// treewidth that a greedy elimination finds; on a tree n^2 operations and n numbers.
+// (Benamou, Carlier and Nenna 2015). The n^N plan is never stored: a matrix product of stabilised kernels contracts all
+// marginals but two, for the updates of both. What it may have lost to underflow is bounded row by row; rows whose
+// bound is not negligible are summed again exactly, in the log domain. On a graph with edges given, messages between
+// the bags of a junction tree do it: n^{w+1} operations and n^w numbers, where w is the treewidth that a greedy
+// elimination finds; on a tree n^2 operations and n numbers.
 #pragma once
 
 #include <cstddef>
@@ -43,9 +43,7 @@ struct Problem {
     index_t edge_count = 0;
 
     int distinct() const { return symmetric ? 1 : n_marginals; }
-    index_t pairs() const {
-        return edges ? edge_count : symmetric ? 1 : index_t{n_marginals} * (n_marginals - 1) / 2;
-    }
+    index_t pairs() const { return edges ? edge_count : symmetric ? 1 : index_t{n_marginals} * (n_marginals - 1) / 2; }
     // Where the pair p < q stands among all; -1 for one that is no edge.
     index_t pair(int p, int q) const {
         for (index_t e = 0; edges && e < edge_count; ++e)
@@ -69,8 +67,9 @@ struct Schedule {
 };
 
 struct Progress {
-    index_t sweeps;  // done; each wrote its marginal error and dual value
-    bool converged;  // the last one's error is at most tol
+    index_t sweeps;          // done; each wrote its marginal error and dual value
+    bool converged;          // the last one's error is at most tol
+    index_t exact_rows = 0;  // of all sweeps, summed term by term where a product might have underflowed
 };
 
 // Sweeps over all potentials (one array, one after the other), in symmetric mode f <- ((N - 1) f + T(f)) / N. `errors`
@@ -91,8 +90,9 @@ struct Summary {
     double value;         // sum_p <a_p, f_p> - epsilon (mass - 1), a lower bound of the minimum
     double value_linear;  // <c, plan>
     double mass;
-    double marginal_error;  // the largest L1 error of a marginal
-    bool finished;          // false after a stop: all void
+    double marginal_error;   // the largest L1 error of a marginal
+    bool finished;           // false after a stop: all void
+    index_t exact_rows = 0;  // of the plans of pairs, summed term by term where a product might have underflowed
 };
 
 template <class T>

@@ -149,8 +149,7 @@ double Algebra<T, S>::lift(int variable, const Factors<T>& used) {
             for (std::size_t k = 0; k < sum.size(); ++k) sum[k] += f.table->line[k];
     }
     const double top = *std::max_element(sum.begin(), sum.end());
-    for (std::size_t k = 0; k < sum.size(); ++k)
-        lifted_[k] = static_cast<T>(top > -infinity ? sum[k] - top : sum[k]);
+    for (std::size_t k = 0; k < sum.size(); ++k) lifted_[k] = static_cast<T>(top > -infinity ? sum[k] - top : sum[k]);
     std::fill(lifted_.begin() + sum.size(), lifted_.begin() + padded_size(variable),
               -std::numeric_limits<T>::infinity());
     return offset + top;
@@ -178,8 +177,8 @@ void Algebra<T, S>::to_line(const Step& step, const Factors<T>& used, Table<T>& 
                     const Scaled part = instructions_.pairs.sum(row, lifted_.data() + j, width);
                     total[i].add(part.top, part.sum);
                 } else {
-                    total[i].top = std::max<double>(total[i].top,
-                                                    instructions_.tables.top(row, lifted_.data() + j, width));
+                    total[i].top =
+                        std::max<double>(total[i].top, instructions_.tables.top(row, lifted_.data() + j, width));
                 }
             }
         }
@@ -268,8 +267,8 @@ void Algebra<T, S>::to_table(const Step& step, const Factors<T>& used, Table<T>&
 }
 
 template <class T, class S>
-void Algebra<T, S>::tile(const Roles& roles, Range rows, Range cols, int variable,
-                         const std::vector<Factors<T>>& parts, const Scratch& s) const {
+void Algebra<T, S>::tile(const Roles& roles, Range rows, Range cols, int variable, const std::vector<Factors<T>>& parts,
+                         const Scratch& s) const {
     constexpr T none = -std::numeric_limits<T>::infinity();
     const index_t n = sizes_[variable], ld = padded_size(variable);
     const Range inner{variable, 0, n};
@@ -341,8 +340,8 @@ void Algebra<T, S>::add(const Factor<T>& f, Range rows, Range cols, const index_
                 base += at[*v] * stride;
             }
         }
-        add_block(f.table->values() + base, row_stride, col_stride, rows.count, cols.count, [](T v) { return v; }, out,
-                  ld);
+        add_block(
+            f.table->values() + base, row_stride, col_stride, rows.count, cols.count, [](T v) { return v; }, out, ld);
         return;
     }
     const Edge& e = problem_.edges[f.edge];
@@ -352,7 +351,8 @@ void Algebra<T, S>::add(const Factor<T>& f, Range rows, Range cols, const index_
         clear();
         const Matrix<const S>& c = problem_.costs[f.edge];
         const bool ahead = other == e.p;  // rows of the block are rows of the matrix
-        const index_t row_stride = ahead ? c.row_stride : c.col_stride, col_stride = ahead ? c.col_stride : c.row_stride;
+        const index_t row_stride = ahead ? c.row_stride : c.col_stride,
+                      col_stride = ahead ? c.col_stride : c.row_stride;
         const double scale = scale_;
         add_block(
             c.data + first * row_stride + cols.begin * col_stride, row_stride, col_stride, rows.count, cols.count,
@@ -462,7 +462,8 @@ std::size_t Algebra<T, S>::shared_bytes(const Problem<S>& problem) {
     for (int p = 0; p < problem.n_marginals; ++p) {
         const std::size_t ld = padded<T>(problem.marginals[p].size);
         longest = std::max(longest, ld);
-        bytes += sizeof(index_t) + sizeof(std::vector<T>) + (problem.costs ? 0 : problem.marginals[p].points.cols * ld * sizeof(T));
+        bytes += sizeof(index_t) + sizeof(std::vector<T>) +
+                 (problem.costs ? 0 : problem.marginals[p].points.cols * ld * sizeof(T));
     }
     return bytes + longest * (sizeof(T) + sizeof(double));  // lifted lines, and their sum
 }

@@ -90,9 +90,7 @@ private:
     };
 
     static Scratch layout(std::byte* base, const Problem<S>& problem, int width);
-    Scratch scratch(int worker) const {
-        return layout(scratch_.get() + scratch_bytes_ * worker, problem_, width_);
-    }
+    Scratch scratch(int worker) const { return layout(scratch_.get() + scratch_bytes_ * worker, problem_, width_); }
     void fill(int p);
     void require_costs() const;
     Factor<T> eliminate(const Step& step, const Factors<T>& list);

@@ -119,7 +119,8 @@ DEBLAI_HD void multiply_packed(const Tile<T>& q, T none, const Left& pack_left, 
 template <class T>
 void largest(const Tile<T>& q) {
     multiply_packed<T, true>(
-        q, -infinite<T>, [&](index_t i, index_t k) __attribute__((always_inline)) { return load(q.left + i * q.ld_inner + k); },
+        q, -infinite<T>,
+        [&](index_t i, index_t k) __attribute__((always_inline)) { return load(q.left + i * q.ld_inner + k); },
         [&](index_t k, index_t j) __attribute__((always_inline)) { return load(q.right + k * tile_cols + j); });
 }
 

@@ -19,7 +19,7 @@ from ..multimarginal._runners import OPERATION
 from ..results import MultimarginalBatch, MultimarginalResult
 from ._callback import call
 
-SCALARS = ("value", "value_linear", "marginal_error", "converged", "n_iter")
+SCALARS = ("value", "value_linear", "marginal_error", "converged", "n_iter", "exact_rows")
 NAMES = ("points", "weights", "cost")
 
 
@@ -46,6 +46,7 @@ class _Host:
         outcome = solve(q, arrays["init"].astype(np.float64), self.schedule, wanted=names)
         converged = outcome.marginal_error <= self.schedule.tol
         scalars = [outcome.value, outcome.value_linear, outcome.marginal_error, converged, len(outcome.history)]
+        scalars.append(outcome.exact_rows)
         gradients = {f"{name}[{p}]": g for name in names for p, g in enumerate(outcome.grad[name]) if g is not None}
         return [*scalars, *potentials_of(q, outcome.potentials)], gradients
 
@@ -151,7 +152,7 @@ def sinkhorn(q: Problem, start: Any, schedule: Schedule, wanted: tuple[str, ...]
     """Return the result of checked tracers, whose `value` is differentiable once, and gradients as lists by name."""
     dtype = q.like.dtype
     shapes: dict[str, tuple[Any, Any]] = dict.fromkeys(SCALARS[:3], ((), dtype))
-    shapes |= {"converged": ((), bool), "n_iter": ((), np.dtype(np.int32))}
+    shapes |= {"converged": ((), bool), "n_iter": ((), np.dtype(np.int32)), "exact_rows": ((), np.dtype(np.int32))}
     shapes |= {f"potentials[{p}]": ((n,), dtype) for p, n in enumerate(q.sizes)}
     groups = dict(zip(NAMES, (q.points, q.weights, q.matrices), strict=True))
     asked = {name: [f"{name}[{p}]" for p, x in enumerate(groups[name]) if x is not None] for name in wanted}

@@ -37,6 +37,7 @@ class Outcome(NamedTuple):
     history: Array
     grad: dict[str, list[Any]]
     backend: str
+    exact_rows: int = 0
 
 
 Watch = Callable[[Array, Array], bool]  # potentials and history so far; True stops
@@ -76,7 +77,7 @@ def solve(
         error, value = map(float, history[-1]) if len(history) else (nan, nan)
         raise Stopped(Outcome(value, nan, nan, error, potentials, history, {}, run.label)) from None
     summary = (e.value, e.value_linear, e.mass, e.marginal_error)
-    return Outcome(*summary, potentials, history, _gradients(q, e, potentials, wanted), run.label)
+    return Outcome(*summary, potentials, history, _gradients(q, e, potentials, wanted), run.label, e.exact_rows)
 
 
 def _gradients(q: Problem, e: Evaluation, potentials: Array, wanted: tuple[str, ...]) -> dict[str, list[Any]]:

@@ -27,6 +27,7 @@ class Evaluation(NamedTuple):
     marginal_error: float
     grad_points: list[Any]
     plans: list[Any]
+    exact_rows: int = 0
 
 
 def runner(q: Problem, memory: int = 0) -> Compiled | Reference:
@@ -119,7 +120,7 @@ class Compiled:
         wanted = [pair if plans and only in (None, pair) else None for pair in q.pairs]
         dtype = library.dtype(q.like)
         made = [pair and library.empty((at(pair[0]), at(pair[1])), dtype, q.like) for pair in wanted]
-        numbers = self.core.multimarginal_evaluate(
+        summary = self.core.multimarginal_evaluate(
             *self.arguments,
             _dlpack.view(potentials, True),
             [None if p is None else library.view(p, True) for p in made] if plans else [],
@@ -127,8 +128,11 @@ class Compiled:
             only is not None,
             *self.where,
         )
-        finished = [[library.finish(v, q.like) for v in arrays if v is not None] for arrays in (gradients, made)]
-        return Evaluation(*numbers, *finished)
+        value, linear, mass, error, exact_rows = summary
+        gradients, plans_made = (
+            [library.finish(v, q.like) for v in arrays if v is not None] for arrays in (gradients, made)
+        )
+        return Evaluation(value, linear, mass, error, gradients, plans_made, exact_rows)
 
 
 class Reference:

@@ -295,5 +295,6 @@ def _result(q: Problem, outcome: Outcome, value: Any, grad: dict[str, Any], tol:
         n_marginals=q.n_marginals,
         grad=grad,
         backend=outcome.backend,
+        exact_rows=outcome.exact_rows,
         _plans=_Plans(q, outcome.potentials),
     )

@@ -48,7 +48,7 @@ def multimarginal_sinkhorn(
     grad_cost: bool,
     edges: list[int] | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, list[Tensor]]:
-    """Return value (0-d), [value, <c, plan>, mass, marginal error, sweeps], potentials, history and gradients.
+    """Return value (0-d), numbers (value, <c, plan>, mass, error, sweeps, exact rows), potentials, history, gradients.
 
     The middle three are float64 on the CPU, the history padded with zeros to `max_iter` rows. An empty tensor stands
     for a weight that is not there; `edges` are p, q, p, q, ... or None for all pairs. Gradients that are not wanted are
@@ -60,7 +60,7 @@ def multimarginal_sinkhorn(
     wanted = tuple(n for n, flag in zip(NAMES, (grad_points, grad_weights, grad_cost), strict=True) if flag)
     outcome = solve(q, start.numpy(), Schedule(tol, max_iter, memory), wanted=wanted)
     value = torch.tensor(outcome.value, dtype=q.like.dtype, device=q.like.device)
-    numbers = torch.tensor([*outcome[:4], len(outcome.history)], dtype=torch.float64)
+    numbers = torch.tensor([*outcome[:4], len(outcome.history), outcome.exact_rows], dtype=torch.float64)
     history = torch.zeros((max_iter, 2), dtype=torch.float64)
     history[: len(outcome.history)] = torch.from_numpy(outcome.history)
     gradients = []
@@ -90,7 +90,7 @@ def _problem(
 def _(points, weights, matrices, sizes, n_marginals, *rest):  # type: ignore[no-untyped-def]
     start, max_iter, flags = rest[5], rest[7], rest[9:12]
     like = (points or matrices)[0]
-    doubles = [torch.empty(shape, dtype=torch.float64, device="cpu") for shape in ((5,), start.shape, (max_iter, 2))]
+    doubles = [torch.empty(shape, dtype=torch.float64, device="cpu") for shape in ((6,), start.shape, (max_iter, 2))]
     gradients = []
     for wanted, arrays in zip(flags, (points, weights, matrices), strict=True):
         gradients += [torch.empty_like(t) if wanted else like.new_empty(0) for t in arrays]
@@ -170,11 +170,11 @@ def sinkhorn(
         mine = [rest.pop(0).detach() for _ in group]
         if name in wanted:
             by_name[name] = [g if g.numel() else None for g in mine]
-    *summary, sweeps = numbers.tolist()
+    *summary, sweeps, exact = numbers.tolist()
     seen = history.numpy()[: int(sweeps)] if before is None else before.history
     label = _backend.plan(OPERATION, str(like.device)).label
     total, linear, mass, error = summary
-    return value, Outcome(total, linear, mass, error, potentials.numpy(), seen, by_name, label)
+    return value, Outcome(total, linear, mass, error, potentials.numpy(), seen, by_name, label, int(exact))
 
 
 class _Potentials(torch.autograd.Function):
