@@ -119,7 +119,8 @@ def sinkhorn(
     OutOfMemory
         The workspace would not fit; on a graph, which marginals come together in its largest table.
     Interrupted
-        Ctrl-C; ``.result`` holds the potentials so far (`value_linear` is NaN).
+        Ctrl-C; ``.result`` holds the potentials so far (`value_linear` is NaN); of a batch it is the list of results,
+        None where a problem had not begun.
 
     Notes
     -----
