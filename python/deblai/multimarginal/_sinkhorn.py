@@ -157,7 +157,8 @@ def sinkhorn(
         The workspace would not fit; on a graph, which marginals come together in its largest table.
     Interrupted
         Ctrl-C; ``.result`` holds the potentials so far (`value_linear` is NaN, and so are `value` and `marginal_error`
-        while annealing), or the whole result without intervals if the search of `certify` was interrupted.
+        while annealing), or the whole result without intervals if the search of `certify` was interrupted; of a batch
+        it is the list of results, None where a problem had not begun.
 
     Notes
     -----
