@@ -5,10 +5,10 @@ namespace {
 
 py::tuple iterate(const Objects& points, const Objects& weights, const Objects& costs,
                   const std::vector<index_t>& sizes, int n_marginals, int kind, double s, double strength,
-                  double epsilon, double tol, index_t max_iter, int memory, const py::object& report,
+                  double epsilon, const Edges& edges, double tol, index_t max_iter, int memory, const py::object& report,
                   py::handle potentials, py::handle errors, py::handle values, int threads, const std::string& simd) {
     return with_arguments(
-        points, weights, costs, sizes, n_marginals, kind, s, strength, epsilon, Device::cpu, [&](const auto& q) {
+        points, weights, costs, sizes, n_marginals, kind, s, strength, epsilon, edges, Device::cpu, [&](const auto& q) {
             double* const f = doubles(potentials, length(q), "potentials");
             double* const e = doubles(errors, max_iter, "errors");
             double* const v = doubles(values, max_iter, "values");
@@ -26,10 +26,10 @@ py::tuple iterate(const Objects& points, const Objects& weights, const Objects& 
 
 py::tuple evaluate(const Objects& points, const Objects& weights, const Objects& costs,
                    const std::vector<index_t>& sizes, int n_marginals, int kind, double s, double strength,
-                   double epsilon, py::handle potentials, const Objects& pairs, const Objects& grad_points,
+                   double epsilon, const Edges& edges, py::handle potentials, const Objects& pairs, const Objects& grad_points,
                    bool plans_only, int threads, const std::string& simd) {
     return with_arguments(
-        points, weights, costs, sizes, n_marginals, kind, s, strength, epsilon, Device::cpu, [&](const auto& q) {
+        points, weights, costs, sizes, n_marginals, kind, s, strength, epsilon, edges, Device::cpu, [&](const auto& q) {
             using T = std::remove_cvref_t<decltype(*q.marginals->weights.data)>;
             double* const f = doubles(potentials, length(q), "potentials");
             const Outputs<T> outputs(q, pairs, grad_points, plans_only, Device::cpu);
@@ -40,10 +40,39 @@ py::tuple evaluate(const Objects& points, const Objects& weights, const Objects&
         });
 }
 
+bool pair_plan(const Objects& points, const Objects& weights, const Objects& costs, const std::vector<index_t>& sizes,
+               int n_marginals, int kind, double s, double strength, double epsilon, const Edges& edges,
+               py::handle potentials, int p, int q, py::handle plan, int threads, const std::string& simd) {
+    return with_arguments(
+        points, weights, costs, sizes, n_marginals, kind, s, strength, epsilon, edges, Device::cpu,
+        [&](const auto& problem) {
+            using T = std::remove_cvref_t<decltype(*problem.marginals->weights.data)>;
+            double* const f = doubles(potentials, length(problem), "potentials");
+            const Matrix<T> out = matrix<T>(plan, "plan");
+            return interruptible(threads, simd, [&](const Control& control) {
+                return multimarginal::pair_plan(problem, f, p, q, out, control);
+            });
+        });
+}
+
+std::size_t pair_workspace(const Objects& points, const Objects& weights, const Objects& costs,
+                           const std::vector<index_t>& sizes, int n_marginals, int kind, double s, double strength,
+                           double epsilon, const Edges& edges, int p, int q, int threads) {
+    return with_arguments(
+        points, weights, costs, sizes, n_marginals, kind, s, strength, epsilon, edges, Device::cpu,
+        [&](const auto& problem) { return multimarginal::pair_workspace_bytes(problem, p, q, threads); });
+}
+
+std::vector<std::vector<int>> bags(const std::vector<index_t>& sizes, const std::vector<std::pair<int, int>>& edges) {
+    std::vector<multimarginal::Edge> list;
+    for (const auto& [p, q] : edges) list.push_back({p, q});
+    return multimarginal::elimination_bags(sizes, list);
+}
+
 std::size_t workspace(const Objects& points, const Objects& weights, const Objects& costs,
                       const std::vector<index_t>& sizes, int n_marginals, int kind, double s, double strength,
-                      double epsilon, int threads, int memory) {
-    return with_arguments(points, weights, costs, sizes, n_marginals, kind, s, strength, epsilon, Device::cpu,
+                      double epsilon, const Edges& edges, int threads, int memory) {
+    return with_arguments(points, weights, costs, sizes, n_marginals, kind, s, strength, epsilon, edges, Device::cpu,
                           [&](const auto& q) { return multimarginal::workspace_bytes(q, threads, memory); });
 }
 
@@ -62,6 +91,14 @@ void register_multimarginal(py::module_& m) {
         "mass, marginal error and the number of rows of plans that were summed term by term.");
     def("multimarginal_workspace", &workspace, py::arg("threads"), py::arg("memory"),
         "Bytes that one call of either allocates at most.");
+    def("multimarginal_pair", &pair_plan, py::arg("potentials"), py::arg("p"), py::arg("q"), py::arg("plan"),
+        py::arg("threads"), py::arg("simd"),
+        "The plan's marginal of any two marginals p < q of a problem with edges, into plan; False after a stop.");
+    def("multimarginal_pair_workspace", &pair_workspace, py::arg("p"), py::arg("q"), py::arg("threads"),
+        "Bytes that multimarginal_pair allocates at most.");
+    m.def("multimarginal_bags", &bags, py::arg("sizes"), py::arg("edges"),
+          "The bags of the junction tree of a graph in the order of elimination: the marginal that is eliminated, then "
+          "its neighbours at that time.");
 }
 
 }  // namespace deblai::bind

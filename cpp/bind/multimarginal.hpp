@@ -3,6 +3,8 @@
 
 #include <pybind11/stl.h>
 
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "bind.hpp"
@@ -10,16 +12,20 @@
 
 namespace deblai::bind {
 
+// None for the complete graph.
+using Edges = std::optional<std::vector<std::pair<int, int>>>;
+
 // The arrays behind a Problem, alive for one call.
 template <class T>
 struct Arguments {
     std::vector<multimarginal::Marginal<T>> marginals;
     std::vector<Matrix<const T>> costs;
+    std::vector<multimarginal::Edge> edges;
     multimarginal::Problem<T> problem;
 
     Arguments(const std::vector<py::object>& points, const std::vector<py::object>& weights,
               const std::vector<py::object>& cost_matrices, const std::vector<index_t>& sizes, int n_marginals,
-              int kind, double s, double strength, double epsilon, Device device) {
+              int kind, double s, double strength, double epsilon, const Edges& pairs, Device device) {
         if (points.size() != sizes.size() || weights.size() != sizes.size())
             throw InvalidType("points, weights: expected one a distinct marginal");
         for (std::size_t p = 0; p < sizes.size(); ++p)
@@ -33,6 +39,12 @@ struct Arguments {
                    costs.empty() ? nullptr : costs.data(),
                    {static_cast<PairCost::Kind>(kind), s, strength},
                    epsilon};
+        if (pairs) {
+            edges.reserve(pairs->size() + 1);  // not null where there are none
+            for (const auto& [p, q] : *pairs) edges.push_back({p, q});
+            problem.edges = edges.data();
+            problem.edge_count = static_cast<index_t>(edges.size());
+        }
         if (!symmetric && sizes.size() != static_cast<std::size_t>(n_marginals))
             throw InvalidType("points: expected one marginal, or all");
         if (!costs.empty() && costs.size() != static_cast<std::size_t>(problem.pairs()))
@@ -47,11 +59,12 @@ using Objects = std::vector<py::object>;
 template <class F>
 auto with_arguments(const Objects& points, const Objects& weights, const Objects& costs,
                     const std::vector<index_t>& sizes, int n_marginals, int kind, double s, double strength,
-                    double epsilon, Device device, F&& f) {
+                    double epsilon, const Edges& edges, Device device, F&& f) {
     const py::object& first = costs.empty() ? points.at(0) : costs.at(0);
     return by_dtype(first, "points", [&](auto type) {
         using T = decltype(type);
-        const Arguments<T> arguments(points, weights, costs, sizes, n_marginals, kind, s, strength, epsilon, device);
+        const Arguments<T> arguments(points, weights, costs, sizes, n_marginals, kind, s, strength, epsilon, edges,
+                                     device);
         return f(arguments.problem);
     });
 }
@@ -109,7 +122,8 @@ struct Outputs {
 inline auto definer(py::module_& m) {
     return [&m](const char* name, auto f, auto... more) {
         m.def(name, f, py::arg("points"), py::arg("weights"), py::arg("costs"), py::arg("sizes"),
-              py::arg("n_marginals"), py::arg("kind"), py::arg("s"), py::arg("strength"), py::arg("epsilon"), more...);
+              py::arg("n_marginals"), py::arg("kind"), py::arg("s"), py::arg("strength"), py::arg("epsilon"), py::arg("edges"),
+              more...);
     };
 }
 

@@ -7,10 +7,10 @@ namespace {
 
 py::tuple iterate(const Objects& points, const Objects& weights, const Objects& costs,
                   const std::vector<index_t>& sizes, int n_marginals, int kind, double s, double strength,
-                  double epsilon, double tol, index_t max_iter, int memory, const py::object& report,
+                  double epsilon, const Edges& edges, double tol, index_t max_iter, int memory, const py::object& report,
                   py::handle potentials, py::handle errors, py::handle values, std::uintptr_t stream, int device) {
     return with_arguments(
-        points, weights, costs, sizes, n_marginals, kind, s, strength, epsilon, Device::cuda, [&](const auto& q) {
+        points, weights, costs, sizes, n_marginals, kind, s, strength, epsilon, edges, Device::cuda, [&](const auto& q) {
             double* const f = doubles(potentials, length(q), "potentials");
             double* const e = doubles(errors, max_iter, "errors");
             double* const v = doubles(values, max_iter, "values");
@@ -29,10 +29,10 @@ py::tuple iterate(const Objects& points, const Objects& weights, const Objects& 
 
 py::tuple evaluate(const Objects& points, const Objects& weights, const Objects& costs,
                    const std::vector<index_t>& sizes, int n_marginals, int kind, double s, double strength,
-                   double epsilon, py::handle potentials, const Objects& pairs, const Objects& grad_points,
+                   double epsilon, const Edges& edges, py::handle potentials, const Objects& pairs, const Objects& grad_points,
                    bool plans_only, std::uintptr_t stream, int device) {
     return with_arguments(
-        points, weights, costs, sizes, n_marginals, kind, s, strength, epsilon, Device::cuda, [&](const auto& q) {
+        points, weights, costs, sizes, n_marginals, kind, s, strength, epsilon, edges, Device::cuda, [&](const auto& q) {
             using T = std::remove_cvref_t<decltype(*q.marginals->weights.data)>;
             double* const f = doubles(potentials, length(q), "potentials");
             const Outputs<T> outputs(q, pairs, grad_points, plans_only, Device::cuda);

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from . import errors
 
-__all__ = ["Cells", "FlowResult", "MultimarginalResult", "QuantizationResult", "SlicedResult"]
+__all__ = [
+    "Cells",
+    "EpsilonPath",
+    "Expectation",
+    "FlowResult",
+    "MultimarginalResult",
+    "QuantizationResult",
+    "SlicedResult",
+]
 
 
 def _with_error(value: Any, stderr: Any) -> str:
@@ -192,6 +202,16 @@ class Cells:
         return slice(int(self.offsets[i]), int(self.offsets[i + 1]))
 
 
+class Expectation(NamedTuple):
+    """A mean under a plan, and its standard error: 0 where it is exact.
+
+    Floats, or NumPy arrays where the function has several values.
+    """
+
+    value: Any
+    stderr: Any
+
+
 @dataclass(frozen=True, repr=False, eq=False)
 class MultimarginalResult:
     """What `deblai.multimarginal.sinkhorn` returns.
@@ -245,9 +265,60 @@ class MultimarginalResult:
     def pair_marginal(self, p: int = 0, q: int = 1) -> Any:
         """Return the plan's marginal of the pair (p, q), shape (n_p, n_q): the pair density where marginals are equal.
 
-        Computed when asked for, from arguments as they were at the call.
+        Computed when asked for, like all that follows, from arguments as they were at the call.
         """
         return self._plans.pair(p, q)
+
+    def marginal(self, *indices: int) -> Any:
+        """Return the plan's marginal of one, two, three, ... particles, one axis each in the order asked for.
+
+        Of k particles it takes 16 n^k bytes; beyond a pair it is computed slice by slice, each a pair's plan of the
+        other particles given k - 2 of them. `OutOfMemory` says before if it would not fit.
+        """
+        return self._plans.marginal(*indices)
+
+    def sample(self, k: int, rng: Any = None) -> Any:
+        """Return k independent draws from the plan as indices of points, integers (k, N).
+
+        Exact up to rounding: a pair by its plan, then the others by theirs given that pair, n^(N-2) terms for each
+        pair drawn; on a graph one particle after the other along the elimination. What has not converged is drawn from
+        as it is, divided by its mass. The same `rng` (a seed, a NumPy generator, or None) draws the same from every
+        library.
+        """
+        return self._plans.sample(k, rng)
+
+    def expectation(
+        self, f: Callable[..., Any], *indices: int, samples: int | None = None, rng: Any = None
+    ) -> Expectation:
+        """Return the mean of f(x_p, x_q, ...) under the plan, and its standard error.
+
+        `f` gets arrays (m, d) of points of the particles `indices` (all by default), (m,) on the line, and returns
+        (m,) or (m, ...) values; where costs are matrices it gets (m,) indices. Exact through `marginal` of those
+        particles, only tuples that have mass being looked at; with `samples` the mean over as many random tuples.
+        """
+        found: Expectation = self._plans.expectation(f, indices, samples, rng)
+        return found
+
+    def conditional(self, p: int = 0, q: int = 1) -> Any:
+        """Return the law of particle q given where p is, one a row, shape (n_p, n_q); NaN where p has no mass."""
+        return self._plans.conditional(p, q)
+
+    def conditional_map(self, p: int = 0, q: int = 1) -> Any:
+        """Return the mean of x_q given x_p, shape (n_p, d), or (n_p,) on the line; NaN where p has no mass."""
+        return self._plans.conditional_map(p, q)
+
+    def mass_at(self, tuples: Any) -> Any:
+        """Return the plan's mass at tuples of indices, integers (k, N); a NumPy array (k,)."""
+        return self._plans.mass_at(tuples)
+
+    @property
+    def entropy(self) -> Any:
+        """KL(plan | product of the marginals) = (value - value_linear) / epsilon, up to the marginal error."""
+        return (float(self.value) - float(self.value_linear)) / self.epsilon
+
+    def shannon_entropy(self) -> Any:
+        """Return -sum plan log plan: the marginals' entropies minus `entropy`."""
+        return float(self._plans.shannon_entropy(self.entropy))
 
     def plan(self) -> Any:
         """Return the whole plan, n_1 x ... x n_N entries: for small problems."""
@@ -258,6 +329,115 @@ class MultimarginalResult:
         return (
             f"MultimarginalResult(value={float(self.value):.8g}, value_linear={float(self.value_linear):.8g}, "
             f"marginal_error={self.marginal_error:.2g}, {state}, backend={self.backend!r})"
+        )
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class MultimarginalBatch(MultimarginalResult):
+    """What `deblai.multimarginal.sinkhorn` returns for arrays with a leading axis of problems.
+
+    As `MultimarginalResult`, whose every attribute and answer gets that axis: `value` (B,), `potentials` (B, n) or a
+    list of (B, n_p), `pair_marginal` (B, n, n), `sample(k)` (B, k, N). `marginal_error`, `converged`, `n_iter` and
+    `entropy` are NumPy arrays (B,), `history` is a list; `epsilon`, `n_marginals` and `backend` are those of all.
+    ``len(batch)``, ``batch[k]`` and iteration give the problems' own results.
+
+    Attributes
+    ----------
+    results : tuple of MultimarginalResult
+        One a problem; empty out of a JAX program.
+    """
+
+    results: tuple[MultimarginalResult, ...] = ()
+
+    def __len__(self) -> int:
+        return int(self.value.shape[0])
+
+    def __getitem__(self, k: int) -> MultimarginalResult:
+        return self.results[k]
+
+    def __iter__(self) -> Iterator[MultimarginalResult]:
+        return iter(self.results)
+
+    @property
+    def entropy(self) -> Any:
+        """KL(plan | product of the marginals) of each."""
+        return np.array([r.entropy for r in self.results])
+
+    def shannon_entropy(self) -> Any:
+        """Return -sum plan log plan of each."""
+        return np.array([r.shannon_entropy() for r in self.results])
+
+    def __repr__(self) -> str:
+        if not self.results:
+            return f"MultimarginalBatch({len(self)} problems, backend={self.backend!r})"
+        values = [float(r.value) for r in self.results]
+        return (
+            f"MultimarginalBatch({len(self)} problems, values {min(values):.6g} to {max(values):.6g}, "
+            f"marginal_error <= {np.max(self.marginal_error):.2g}, converged={np.sum(self.converged)}/{len(self)}, "
+            f"backend={self.backend!r})"
+        )
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class EpsilonPath:
+    """What `deblai.multimarginal.epsilon_path` returns: NumPy arrays with an entry an epsilon, and the fit.
+
+    Attributes
+    ----------
+    epsilons : array (k,)
+        Falling.
+    value, value_linear : array (k,)
+        The entropic value and <c, plan>, as in `MultimarginalResult`.
+    entropy : array (k,)
+        KL(plan | product of the marginals) = (value - value_linear) / epsilon.
+    spread : array (k,)
+        The mean variance of the second particle given the first, in squared units of length: it tends to 0 where the
+        first determines the second. NaN where the problem is given by matrices.
+    marginal_error, converged, n_iter : array (k,)
+        As in `MultimarginalResult`.
+    masses : array (k, t)
+        Mass at the tuples asked for.
+    limit, limit_error : float
+        The fitted value at epsilon = 0 (the one given, with error 0), and by how much the last term of the fit moves
+        it: an estimate, no bound.
+    slope, slope_error : float
+        kappa, the coefficient of epsilon log(1 / epsilon), likewise. All four are NaN of fewer than two epsilons.
+    slope_bound : float
+        (N - 1) d / 2, what kappa is at most for points that fill R^d; NaN where the problem is given by matrices.
+    dimension : float
+        N d - 2 slope, that of the limit plan's support where that is smooth and the cost
+        grows as a square beside it: d for maps, more where plans that are no maps are selected.
+    results : tuple of MultimarginalResult
+        One an epsilon, to read the plans.
+    """
+
+    epsilons: Any
+    value: Any
+    value_linear: Any
+    entropy: Any
+    spread: Any
+    marginal_error: Any
+    converged: Any
+    n_iter: Any
+    masses: Any
+    limit: float
+    limit_error: float
+    slope: float
+    slope_error: float
+    slope_bound: float
+    results: tuple[MultimarginalResult, ...]
+
+    @property
+    def dimension(self) -> float:
+        """N d - 2 slope: see above."""
+        count = self.results[0].n_marginals
+        return 2 * (self.slope_bound * count / (count - 1) - self.slope)
+
+    def __repr__(self) -> str:
+        return (
+            f"EpsilonPath({len(self.epsilons)} epsilons {self.epsilons[0]:.3g} -> {self.epsilons[-1]:.3g}, "
+            f"limit={_with_error(self.limit, self.limit_error)}, slope={_with_error(self.slope, self.slope_error)}, "
+            f"converged={int(self.converged.sum())}/{len(self.epsilons)})"
         )
 
 

@@ -23,10 +23,18 @@ struct Case {
     std::vector<std::vector<T>> points = {}, weights = {}, costs = {};  // empty weights: equal ones
     std::vector<mm::Marginal<T>> marginals = {};
     std::vector<Matrix<const T>> matrices = {};
+    bool graph = false;  // whether the edges say which pairs have a cost
+    std::vector<mm::Edge> edges = {};
 
     bool symmetric() const { return sizes.size() == 1; }
     index_t length() const { return std::accumulate(sizes.begin(), sizes.end(), index_t{0}); }
     index_t size(int p) const { return sizes[symmetric() ? 0 : p]; }
+    std::vector<mm::Edge> pairs() const {
+        std::vector<mm::Edge> out = edges;
+        for (int a = 0; !graph && a < static_cast<int>(sizes.size()); ++a)
+            for (int b = symmetric() ? a : a + 1; b < static_cast<int>(sizes.size()); ++b) out.push_back({a, b});
+        return out;
+    }
 
     mm::Problem<T> problem() {
         marginals.clear();
@@ -38,10 +46,18 @@ struct Case {
             marginals.push_back(m);
         }
         std::size_t next = 0;
-        for (std::size_t a = 0; !d && a < sizes.size(); ++a)
-            for (std::size_t b = symmetric() ? a : a + 1; b < sizes.size(); ++b)
-                matrices.push_back({costs[next++].data(), sizes[a], sizes[b], sizes[b], 1});
-        return {n_marginals, symmetric(), marginals.data(), d ? nullptr : matrices.data(), cost, epsilon};
+        for (const auto& [a, b] : d ? std::vector<mm::Edge>{} : pairs())
+            matrices.push_back({costs[next++].data(), sizes[a], sizes[b], sizes[b], 1});
+        matrices.reserve(1);  // not null where there are no edges
+        edges.reserve(1);
+        return {n_marginals,
+                symmetric(),
+                marginals.data(),
+                d ? nullptr : matrices.data(),
+                cost,
+                epsilon,
+                graph ? edges.data() : nullptr,
+                static_cast<index_t>(edges.size())};
     }
 };
 
@@ -74,6 +90,23 @@ Case<T> random_case(std::vector<index_t> sizes, int n_marginals, double epsilon,
     return c;
 }
 
+// The same problem with costs on edges p < q alone.
+template <class T>
+Case<T> on_graph(Case<T> c, std::vector<mm::Edge> edges) {
+    std::vector<std::vector<T>> costs;
+    std::size_t next = 0;
+    for (const auto& [a, b] : c.d ? std::vector<mm::Edge>{} : c.pairs()) {
+        for (const auto& e : edges)
+            if (e.p == a && e.q == b) costs.push_back(c.costs[next]);
+        ++next;
+    }
+    std::sort(edges.begin(), edges.end(), [](auto a, auto b) { return a.p != b.p ? a.p < b.p : a.q < b.q; });
+    c.costs = std::move(costs);
+    c.edges = std::move(edges);
+    c.graph = true;
+    return c;
+}
+
 template <class T>
 struct Run {
     std::vector<double> potentials, errors, values;
@@ -100,11 +133,10 @@ Evaluated<T> evaluate(Case<T> c, const std::vector<double>& potentials, const Co
     std::vector<Matrix<T>> plans, gradients;
     e.plans.reserve(64);
     e.gradients.reserve(64);
-    for (std::size_t a = 0; a < c.sizes.size(); ++a)
-        for (std::size_t b = c.symmetric() ? a : a + 1; b < c.sizes.size(); ++b) {
-            e.plans.emplace_back(c.sizes[a] * c.sizes[b], T(-1));
-            plans.push_back({e.plans.back().data(), c.sizes[a], c.sizes[b], c.sizes[b], 1});
-        }
+    for (const auto& [a, b] : c.pairs()) {
+        e.plans.emplace_back(c.sizes[a] * c.sizes[b], T(-1));
+        plans.push_back({e.plans.back().data(), c.sizes[a], c.sizes[b], c.sizes[b], 1});
+    }
     for (std::size_t p = 0; c.d && p < c.sizes.size(); ++p) {
         e.gradients.emplace_back(c.sizes[p] * c.d, T(-1));
         gradients.push_back({e.gradients.back().data(), c.sizes[p], c.d, c.d, 1});
@@ -143,10 +175,17 @@ public:
         }
         return sum;
     }
+    // Of p < q, as plans are ordered; -1 for one without a cost.
+    index_t pair(int p, int q) const {
+        if (!c_.graph) return c_.symmetric() ? 0 : index_t{p} * (2 * c_.n_marginals - p - 1) / 2 + (q - p - 1);
+        for (std::size_t e = 0; e < c_.edges.size(); ++e)
+            if (c_.edges[e].p == p && c_.edges[e].q == q) return static_cast<index_t>(e);
+        return -1;
+    }
     double cost(int p, int q, index_t i, index_t j) const {  // p < q
-        if (c_.d) return c_.cost.cost(r2(p, q, i, j));
-        const index_t pair = c_.symmetric() ? 0 : index_t{p} * (2 * c_.n_marginals - p - 1) / 2 + (q - p - 1);
-        return c_.costs[pair][i * c_.size(q) + j];
+        const index_t at = pair(p, q);
+        if (at < 0) return 0;
+        return c_.d ? c_.cost.cost(r2(p, q, i, j)) : c_.costs[at][i * c_.size(q) + j];
     }
 
     // Calls f(indices, exponent) for every entry: the sum of potentials less the cost, over epsilon.
@@ -186,14 +225,15 @@ public:
         return out;
     }
 
-    // Plain sweeps, as the header states them; errors and dual values beside.
-    Run<T> sweep(index_t count) const {
+    // Plain sweeps, as the header states them; errors and dual values beside. `order`: whose turn it is, if not 0, 1, ...
+    Run<T> sweep(index_t count, const std::vector<int>& order = {}) const {
         Run<T> r{std::vector<double>(at_.back(), 0.0), {}, {}};
         const double n = c_.n_marginals;
         for (index_t step = 0; step < count; ++step) {
             double error = 0, value = 0, mass = 0;
             std::vector<double> next = r.potentials;
-            for (std::size_t p = 0; p < c_.sizes.size(); ++p) {
+            for (std::size_t k = 0; k < c_.sizes.size(); ++k) {
+                const std::size_t p = order.empty() ? k : order[k];
                 const std::vector<double> image =
                     conditional(static_cast<int>(p), c_.symmetric() ? r.potentials : next);
                 double off = 0;
@@ -222,8 +262,7 @@ public:
         const int count = static_cast<int>(c_.sizes.size());
         const double copies = c_.symmetric() ? c_.n_marginals : 1;
         std::vector<double> marginals(at_.back(), 0.0);
-        for (int a = 0; a < count; ++a)
-            for (int b = c_.symmetric() ? a : a + 1; b < count; ++b) e.plans.emplace_back(c_.size(a) * c_.size(b), 0.0);
+        for (const auto& [a, b] : c_.pairs()) e.plans.emplace_back(c_.size(a) * c_.size(b), 0.0);
         for (int a = 0; c_.d && a < count; ++a) e.gradients.emplace_back(c_.size(a) * c_.d, 0.0);
         each(potentials, [&](const auto& at, double exponent) {
             double share = std::exp(exponent);
@@ -231,11 +270,12 @@ public:
             if (!(share > 0)) return;
             e.summary.mass += share;
             for (int p = 0; p < count; ++p) marginals[at_[p] + at[p]] += share;
-            std::size_t pair = 0;
             for (int p = 0; p < c_.n_marginals; ++p)
-                for (int q = p + 1; q < c_.n_marginals; ++q, ++pair) {
+                for (int q = p + 1; q < c_.n_marginals; ++q) {
+                    const index_t k = pair(p, q);
+                    if (k < 0) continue;
                     e.summary.value_linear += share * cost(p, q, at[p], at[q]);
-                    if (!c_.symmetric() || pair == 0) e.plans[pair][at[p] * c_.size(q) + at[q]] += share;
+                    if (!c_.symmetric() || q == 1) e.plans[k][at[p] * c_.size(q) + at[q]] += share;
                     if (!c_.d) continue;
                     const double slope = share * c_.cost.slope(r2(p, q, at[p], at[q]));
                     for (index_t k = 0; k < c_.d; ++k) {
@@ -284,8 +324,57 @@ double relative_distance(const std::vector<T>& got, const std::vector<double>& w
     return norm > 0 ? std::sqrt(gap / norm) : std::sqrt(gap);
 }
 
+// In units of epsilon. Exponents c / epsilon of some tens are rounded to T, several to a term.
+template <class T>
+double tolerance(double epsilon) {
+    return (sizeof(T) == 4 ? 1e-6 : 5e-15) * (10 + 3 / epsilon);
+}
+
+// Sweeps, and plans, sums and gradients at the potentials that they leave, at every instruction set.
+template <class T>
+void sweeps_and_plans(const Case<T>& c, const std::vector<int>& order = {}) {
+    constexpr index_t count = 4;
+    const Truth<T> truth(c);
+    const Run<T> want = truth.sweep(count, order);
+    const Evaluated<double> e = truth.evaluate(want.potentials);
+    const double tol = tolerance<T>(c.epsilon), scale = std::max(1.0, e.summary.mass);
+    for (const char* level : sanitized ? std::vector<const char*>{nullptr} : levels()) {
+        const Run<T> got = sweep(c, {-1, count}, {.simd = level});
+        CHECK(got.done.sweeps == count && !got.done.converged);
+        const double off = distance(got.potentials, want.potentials) / c.epsilon;
+        CHECK(off <= tol, off / tol, c.n_marginals, c.sizes[0], c.epsilon, c.d, sizeof(T), c.symmetric());
+        for (index_t k = 0; k < count; ++k) {
+            CHECK(std::abs(got.errors[k] - want.errors[k]) <= tol * (1 + want.errors[k]), k, got.errors[k],
+                  want.errors[k]);
+            CHECK(std::abs(got.values[k] - want.values[k]) <= tol * c.epsilon * c.n_marginals * (1 + want.errors[k]), k,
+                  got.values[k], want.values[k], tol);
+        }
+        const Evaluated<T> r = evaluate(c, want.potentials, {.simd = level});
+        CHECK(r.summary.finished);
+        CHECK(std::abs(r.summary.mass - e.summary.mass) <= tol * scale, r.summary.mass, e.summary.mass);
+        CHECK(std::abs(r.summary.value - e.summary.value) <= tol * scale * (1 + std::abs(e.summary.value)),
+              r.summary.value, e.summary.value);
+        CHECK(std::abs(r.summary.value_linear - e.summary.value_linear) <=
+                  tol * scale * (1 + std::abs(e.summary.value_linear)),
+              r.summary.value_linear, e.summary.value_linear);
+        CHECK(std::abs(r.summary.marginal_error - e.summary.marginal_error) <= tol * scale, r.summary.marginal_error,
+              e.summary.marginal_error);
+        CHECK(r.plans.size() == e.plans.size());
+        for (std::size_t k = 0; k < e.plans.size(); ++k) {
+            const double error = relative_distance(r.plans[k], e.plans[k]);
+            CHECK(error <= 2 * tol, error / tol, k, c.n_marginals, c.epsilon, sizeof(T));
+        }
+        for (std::size_t k = 0; k < e.gradients.size(); ++k) {
+            const double error = relative_distance(r.gradients[k], e.gradients[k]);
+            CHECK(error <= 8 * tol, error / tol, k, c.n_marginals, c.epsilon, sizeof(T));
+        }
+    }
+}
+
 constexpr PairCost coulomb{PairCost::Kind::riesz, 1, 1}, riesz{PairCost::Kind::riesz, 1.5, 1},
     logarithmic{PairCost::Kind::log, 1, 1}, harmonic{PairCost::Kind::quadratic, 1, 1},
-    repulsive{PairCost::Kind::quadratic, 1, -1};
+    repulsive{PairCost::Kind::quadratic, 1, -1}, yukawa{PairCost::Kind::yukawa, 2, 1.5},
+    softened{PairCost::Kind::soft, 0.3, 2}, distances{PairCost::Kind::power, 1, -1},
+    cubes{PairCost::Kind::power, 3, 0.5};
 
 }  // namespace deblai::test

@@ -7,52 +7,6 @@ namespace {
 using namespace deblai;
 using namespace deblai::test;
 
-// In units of epsilon. Exponents c / epsilon of some tens are rounded to T, several to a term.
-template <class T>
-double tolerance(double epsilon) {
-    return (sizeof(T) == 4 ? 1e-6 : 5e-15) * (10 + 3 / epsilon);
-}
-
-template <class T>
-void sweeps_and_plans(const Case<T>& c) {
-    constexpr index_t count = 4;
-    const Truth<T> truth(c);
-    const Run<T> want = truth.sweep(count);
-    const Evaluated<double> e = truth.evaluate(want.potentials);
-    const double tol = tolerance<T>(c.epsilon), scale = std::max(1.0, e.summary.mass);
-    for (const char* level : sanitized ? std::vector<const char*>{nullptr} : levels()) {
-        const Run<T> got = sweep(c, {-1, count}, {.simd = level});
-        CHECK(got.done.sweeps == count && !got.done.converged);
-        const double off = distance(got.potentials, want.potentials) / c.epsilon;
-        CHECK(off <= tol, off / tol, c.n_marginals, c.sizes[0], c.epsilon, c.d, sizeof(T), c.symmetric());
-        for (index_t k = 0; k < count; ++k) {
-            CHECK(std::abs(got.errors[k] - want.errors[k]) <= tol * (1 + want.errors[k]), k, got.errors[k],
-                  want.errors[k]);
-            CHECK(std::abs(got.values[k] - want.values[k]) <= tol * c.epsilon * c.n_marginals * (1 + want.errors[k]), k,
-                  got.values[k], want.values[k], tol);
-        }
-        const Evaluated<T> r = evaluate(c, want.potentials, {.simd = level});
-        CHECK(r.summary.finished);
-        CHECK(std::abs(r.summary.mass - e.summary.mass) <= tol * scale, r.summary.mass, e.summary.mass);
-        CHECK(std::abs(r.summary.value - e.summary.value) <= tol * scale * (1 + std::abs(e.summary.value)),
-              r.summary.value, e.summary.value);
-        CHECK(std::abs(r.summary.value_linear - e.summary.value_linear) <=
-                  tol * scale * (1 + std::abs(e.summary.value_linear)),
-              r.summary.value_linear, e.summary.value_linear);
-        CHECK(std::abs(r.summary.marginal_error - e.summary.marginal_error) <= tol * scale, r.summary.marginal_error,
-              e.summary.marginal_error);
-        CHECK(r.plans.size() == e.plans.size());
-        for (std::size_t k = 0; k < e.plans.size(); ++k) {
-            const double error = relative_distance(r.plans[k], e.plans[k]);
-            CHECK(error <= 2 * tol, error / tol, k, c.n_marginals, c.epsilon, sizeof(T));
-        }
-        for (std::size_t k = 0; k < e.gradients.size(); ++k) {
-            const double error = relative_distance(r.gradients[k], e.gradients[k]);
-            CHECK(error <= 8 * tol, error / tol, k, c.n_marginals, c.epsilon, sizeof(T));
-        }
-    }
-}
-
 template <class T>
 void random_problems() {
     const std::vector<std::vector<index_t>> general = {{1, 1},       {1, 9},       {37, 1},         {20, 33},
@@ -79,7 +33,7 @@ void random_problems() {
                 random_case<T>({n}, marginals, epsilon, 0, {}, {.zeros = true, .infinite = true}, seed += 1000));
         }
     }
-    for (const PairCost& cost : {coulomb, riesz, logarithmic, repulsive}) {
+    for (const PairCost& cost : {coulomb, riesz, logarithmic, repulsive, yukawa, softened, distances, cubes}) {
         // In three dimensions no two of so few random points are very near: exponents stay in the tens.
         sweeps_and_plans(random_case<T>({25, 31}, 2, 0.7, 3, cost, {}, seed += 1000));
         sweeps_and_plans(random_case<T>({12, 9, 14}, 3, 0.7, 3, cost, {}, seed += 1000));

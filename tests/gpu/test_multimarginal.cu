@@ -46,17 +46,6 @@ std::string name(const Case& c) {
     return text;
 }
 
-template <class T>
-std::vector<T> uniform(index_t count, std::uint64_t seed) {
-    const deblai::Philox philox(seed);
-    std::vector<T> out(count);
-    for (index_t i = 0; i < count; ++i) {
-        const auto b = philox(i);
-        out[i] = static_cast<T>(deblai::uniform_open(b.word[0], b.word[1]));
-    }
-    return out;
-}
-
 // The arrays of a case; strided ones are stored by columns, weights at every other place.
 template <class T>
 struct Arrays {
@@ -87,9 +76,7 @@ struct Arrays {
 
     void upload() const {
         for (const auto* group : {&points, &weights, &costs})
-            for (const auto& t : *group)
-                if (!t->host.empty())
-                    check(cudaMemcpy(t->device, t->host.data(), t->host.size() * sizeof(T), cudaMemcpyHostToDevice));
+            for (const auto& t : *group) t->send();
     }
 };
 
@@ -230,7 +217,9 @@ void converge(const Case& c, double tol) {
 
 constexpr PairCost coulomb{PairCost::Kind::riesz, 1, 1}, riesz{PairCost::Kind::riesz, 1.5, 1},
     square{PairCost::Kind::riesz, 2, 1}, logarithmic{PairCost::Kind::log, 1, 1},
-    harmonic{PairCost::Kind::quadratic, 1, 1}, repulsive{PairCost::Kind::quadratic, 1, -1};
+    harmonic{PairCost::Kind::quadratic, 1, 1}, repulsive{PairCost::Kind::quadratic, 1, -1},
+    yukawa{PairCost::Kind::yukawa, 2, 1.5}, softened{PairCost::Kind::soft, 0.3, 2},
+    distances{PairCost::Kind::power, 1, -1}, cubes{PairCost::Kind::power, 3, 0.5};
 
 template <class T>
 void compare_all(bool quick) {
@@ -261,7 +250,7 @@ void compare_all(bool quick) {
         compare<T>({.sizes = {3, 4, 2, 5, 3}, .n_marginals = 5, .epsilon = epsilon});
         compare<T>({.sizes = {6}, .n_marginals = 5, .epsilon = epsilon});
     }
-    for (const PairCost& cost : {riesz, square, logarithmic, harmonic, repulsive}) {
+    for (const PairCost& cost : {riesz, square, logarithmic, harmonic, repulsive, yukawa, softened, distances, cubes}) {
         compare<T>({.sizes = {30, 37}, .n_marginals = 2, .epsilon = 0.3, .d = 2, .cost = cost});
         compare<T>({.sizes = {20}, .n_marginals = 3, .epsilon = 0.3, .d = 2, .cost = cost});
     }

@@ -1,12 +1,16 @@
-// Entropic transport of N marginals with pairwise costs on the complete graph, in the log domain:
-//   min over plans pi of <c, pi> + epsilon KL(pi | mu_1 x ... x mu_N),   c(x_1..x_N) = sum_{p<q} c(x_p, x_q)
+// Entropic transport of N marginals with pairwise costs on the complete graph or any other, in the log domain:
+//   min over plans pi of <c, pi> + epsilon KL(pi | mu_1 x ... x mu_N),   c(x_1..x_N) = sum over edges of c(x_p, x_q)
 //   f_p <- -epsilon log sum over x_{-p} of exp((sum_{k!=p} f_k - c) / epsilon) prod_{k!=p} a_k
 // (Benamou, Carlier and Nenna 2015). The n^N plan is never stored: a matrix product of stabilised kernels contracts all
-// marginals but two, for the updates of both. What it may have lost to underflow is bounded row by row; rows whose bound
-// is not negligible are summed again exactly, in the log domain.
+// marginals but two, for the updates of both. What it may have lost to underflow is bounded row by row; rows whose
+// bound is not negligible are summed again exactly, in the log domain. On a graph with edges given, messages between
+// the bags of a junction tree do it: n^{w+1} operations and n^w numbers, where w is the treewidth that a greedy
+// elimination finds; on a tree n^2 operations and n numbers.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <vector>
 
 #include "deblai/cost.hpp"
 #include "deblai/parallel.hpp"
@@ -21,20 +25,30 @@ struct Marginal {
     Vector<const T> weights;  // nonnegative, any positive sum; null: equal weights
 };
 
+// A pair of marginals, p < q, with a cost.
+struct Edge {
+    int p, q;
+};
+
 template <class T>
 struct Problem {
     int n_marginals;               // N >= 2
     bool symmetric;                // all marginals are the first one, with one potential
     const Marginal<T>* marginals;  // N of them, or one
     const Matrix<const T>* costs;  // null: from the points; else one matrix a pair (0, 1), (0, 2), ..., (N-2, N-1),
-                                   // or one if symmetric; +inf forbids
+                                   // or one an edge, or one if symmetric; +inf forbids
     PairCost cost;
     double epsilon;
+    const Edge* edges = nullptr;  // null: all pairs have a cost; not symmetric, sums go along a junction tree
+    index_t edge_count = 0;
 
     int distinct() const { return symmetric ? 1 : n_marginals; }
-    index_t pairs() const { return symmetric ? 1 : index_t{n_marginals} * (n_marginals - 1) / 2; }
-    // Where the pair p < q stands among all.
+    index_t pairs() const { return edges ? edge_count : symmetric ? 1 : index_t{n_marginals} * (n_marginals - 1) / 2; }
+    // Where the pair p < q stands among all; -1 for one that is no edge.
     index_t pair(int p, int q) const {
+        for (index_t e = 0; edges && e < edge_count; ++e)
+            if (edges[e].p == p && edges[e].q == q) return e;
+        if (edges) return -1;
         return symmetric ? 0 : index_t{p} * (2 * n_marginals - p - 1) / 2 + (q - p - 1);
     }
 };
@@ -76,8 +90,8 @@ struct Summary {
     double value;         // sum_p <a_p, f_p> - epsilon (mass - 1), a lower bound of the minimum
     double value_linear;  // <c, plan>
     double mass;
-    double marginal_error;  // the largest L1 error of a marginal
-    bool finished;          // false after a stop: all void
+    double marginal_error;   // the largest L1 error of a marginal
+    bool finished;           // false after a stop: all void
     index_t exact_rows = 0;  // of the plans of pairs, summed term by term where a product might have underflowed
 };
 
@@ -85,8 +99,29 @@ template <class T>
 Summary evaluate(const Problem<T>& problem, const double* potentials, const Output<T>& output,
                  const Control& control = {});
 
+// The plan's marginal of any two marginals p < q, an edge or not, of a problem with edges. False after a stop.
+template <class T>
+bool pair_plan(const Problem<T>& problem, const double* potentials, int p, int q, Matrix<T> plan,
+               const Control& control = {});
+
+// A lower bound of the least c - (f_1 + ... + f_N) over all tuples of points that have mass, and a tuple.
+struct Minimum {
+    double value;  // infinite where every tuple's cost is
+    double best;   // attained
+    bool exact;    // whether `value` is the minimum, up to rounding
+    std::int64_t nodes;
+    std::vector<index_t> at;
+};
+
 // Bytes that one call of either allocates at most, sweeps with so much memory of the acceleration.
 template <class T>
 std::size_t workspace_bytes(const Problem<T>& problem, int threads, int memory = 0);
+// Of one call of pair_plan.
+template <class T>
+std::size_t pair_workspace_bytes(const Problem<T>& problem, int p, int q, int threads);
+
+// The bags of the junction tree that the sums go along, in the order of elimination: each begins with the variable
+// that it eliminates, its neighbours at that time follow.
+std::vector<std::vector<int>> elimination_bags(const std::vector<index_t>& sizes, const std::vector<Edge>& edges);
 
 }  // namespace deblai::multimarginal

@@ -6,7 +6,7 @@
 namespace deblai::DEBLAI_LEVEL {
 namespace {
 
-using multimarginal::Factor;
+using multimarginal::Operand;
 using multimarginal::panel;
 using multimarginal::Row;
 using multimarginal::Scaled;
@@ -41,25 +41,36 @@ DEBLAI_HD double total_of(Vec<float> v) {
     return sum(load_double(parts) + load_double(parts + lanes<float> / 2));
 }
 
+// h(r2) with c = strength * h, but for logs: there it is log r2.
+template <class T>
+DEBLAI_HD Vec<T> shape(const PairCost& c, Vec<T> r2) {
+    const T s = static_cast<T>(c.s);
+    switch (c.kind) {
+        case PairCost::Kind::log: return vlog<T>(r2);
+        case PairCost::Kind::riesz:
+            return c.s == 1.0 ? T(1) / root<T>(r2) : c.s == 2.0 ? T(1) / r2 : vexp<T>(T(-0.5) * s * vlog<T>(r2));
+        case PairCost::Kind::yukawa: {
+            const Vec<T> r = root<T>(r2);
+            return vexp<T>(-s * r) / r;
+        }
+        case PairCost::Kind::soft: return T(1) / root<T>(r2 + s * s);
+        case PairCost::Kind::power: return c.s == 1.0 ? root<T>(r2) : vexp<T>(T(0.5) * s * vlog<T>(r2));
+        default: return r2;
+    }
+}
+
 template <class T>
 void costs(const PairCost& c, double epsilon, const T* x, index_t d, const T* y, index_t ld, index_t begin, index_t end,
            T* row) {
     constexpr index_t w = lanes<T>;
     const T factor = static_cast<T>(-(c.kind == PairCost::Kind::log ? -0.5 : 1.0) * c.strength / epsilon);
-    const T power = static_cast<T>(-0.5 * c.s);
     for (index_t j = begin; j < end; j += w) {
         Vec<T> r2 = {};
         for (index_t k = 0; k < d; ++k) {
             const Vec<T> diff = load(y + k * ld + j) - x[k];
             r2 += diff * diff;
         }
-        Vec<T> h = r2;
-        if (c.kind == PairCost::Kind::log) {
-            h = vlog<T>(r2);
-        } else if (c.kind == PairCost::Kind::riesz) {
-            h = c.s == 1.0 ? T(1) / root<T>(r2) : c.s == 2.0 ? T(1) / r2 : vexp<T>(power * vlog<T>(r2));
-        }
-        store(row + j, factor * h);
+        store(row + j, factor * shape<T>(c, r2));
     }
 }
 
@@ -99,9 +110,7 @@ DEBLAI_HD Vec<double> high(Vec<double> a, Vec<double> b) {
     return __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
 }
 #elif DEBLAI_VECTOR_BYTES == 32
-DEBLAI_HD Vec<float> low(Vec<float> a, Vec<float> b) {
-    return __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
-}
+DEBLAI_HD Vec<float> low(Vec<float> a, Vec<float> b) { return __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11); }
 DEBLAI_HD Vec<float> high(Vec<float> a, Vec<float> b) {
     return __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
 }
@@ -132,10 +141,11 @@ DEBLAI_HD void transpose(Vec<T> (&v)[lanes<T>]) {
 }
 
 template <class T>
-void highest(const Factor<T>& q, const T* beside, T* top) {
+void highest(const Operand<T>& q, const T* beside, T* top) {
     constexpr index_t w = lanes<T>;
-    const auto merge = [&](index_t c, Vec<T> most)
-        __attribute__((always_inline)) { store(top + c, larger<T>(load(top + c), most + load(beside + c))); };
+    const auto merge = [&](index_t c, Vec<T> most) __attribute__((always_inline)) {
+        store(top + c, larger<T>(load(top + c), most + load(beside + c)));
+    };
     for (index_t c = 0; c < panel<T>; c += w) {
         if (!q.M.turned) {
             Vec<T> most = splat<T>(-infinite<T>);
@@ -159,7 +169,7 @@ void highest(const Factor<T>& q, const T* beside, T* top) {
 }
 
 template <class T>
-bool pack(const Factor<T>& q, const T* below, T* out) {
+bool pack(const Operand<T>& q, const T* below, T* out) {
     constexpr index_t w = lanes<T>;
     const unsigned rounding = flush_denormals();
     const LiftedExp<T> lifted_exp(q.lift);
@@ -200,8 +210,7 @@ void scale(const T* E, const T* u, const T* v, index_t rows, T* out) {
     const unsigned rounding = flush_denormals();
     for (index_t c = 0; c < panel<T>; c += lanes<T>) {
         const Vec<T> factor = load(v + c);
-        for (index_t k = 0; k < rows; ++k)
-            store(out + k * panel<T> + c, load(E + k * panel<T> + c) * (u[k] * factor));
+        for (index_t k = 0; k < rows; ++k) store(out + k * panel<T> + c, load(E + k * panel<T> + c) * (u[k] * factor));
     }
     restore(rounding);
 }
@@ -233,8 +242,7 @@ void product(const T* left, const T* right, index_t depth, index_t rows, T* tabl
     constexpr int R = DEBLAI_VECTOR_BYTES == 64 ? 8 : 4;
     const unsigned rounding = flush_denormals();
     for (index_t c = 0; c < panel<T>; c += 2 * lanes<T>)
-        for (index_t i = 0; i < rows; i += R)
-            product_of<T, R>(left + i, right + c, depth, table + i * ld + c, ld);
+        for (index_t i = 0; i < rows; i += R) product_of<T, R>(left + i, right + c, depth, table + i * ld + c, ld);
     restore(rounding);
 }
 
@@ -254,7 +262,7 @@ DEBLAI_HD T top_along(const T* M, const T* z, index_t first, index_t last) {
 
 template <class T>
 DEBLAI_HD double weigh_along(const T* M, const T* z, const T* table, index_t first, index_t last, T top,
-                            const LiftedExp<T>& lifted_exp) {
+                             const LiftedExp<T>& lifted_exp) {
     constexpr index_t w = lanes<T>;
     double total = 0;
     Vec<T> sum = {};

@@ -35,7 +35,7 @@ struct Grid {
 // One panel of one factor of a product: the columns [begin, begin + panel) of a matrix whose rows k are contracted.
 // Where the matrix is turned, `first` is a multiple of the stretch, and so is `last` unless it is the end.
 template <class T>
-struct Factor {
+struct Operand {
     Grid<T> M;
     index_t first, last, begin;
     const T* t;  // of row k at t[k - first]; finite or -inf a stretch beyond the last
@@ -77,9 +77,9 @@ struct Kernels {
     void (*costs)(const PairCost& cost, double epsilon, const T* x, index_t d, const T* y, index_t ld, index_t begin,
                   index_t end, T* row);
     // top(c) = max(top(c), beside(c) + max_k M(k,c) + t(k))
-    void (*highest)(const Factor<T>& factor, const T* beside, T* top);
+    void (*highest)(const Operand<T>& operand, const T* beside, T* top);
     // out(k,c) = 2^lift exp(M(k,c) + t(k) - below(c)), rows of a panel; false where all of them are zero
-    bool (*pack)(const Factor<T>& factor, const T* below, T* out);
+    bool (*pack)(const Operand<T>& operand, const T* below, T* out);
     // out(k) = 2^lift exp(a(k) - top), whole vectors; top is not exceeded by more than rounding
     void (*lifted)(const T* a, index_t n, T top, int lift, T* out);
     // out(k,c) = E(k,c) u(k) v(c), rows of a panel

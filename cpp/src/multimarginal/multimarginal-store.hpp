@@ -12,7 +12,8 @@
 
 namespace deblai::multimarginal {
 
-// One marginal, padded: log-weights in both precisions, points coordinate-major. The version changes with the potential.
+// One marginal, padded: log-weights in both precisions, points coordinate-major. The version changes with the
+// potential.
 template <class T>
 struct Side {
     index_t size, ld;
@@ -39,7 +40,8 @@ public:
     // M of a pair of three marginals or more: rows are those of p.
     Grid<T> grid(int p, int q) const {
         const bool turned = p > q && !problem_.symmetric;
-        return turned ? Grid<T>{costs_[index(q, p)], side(p).ld, true} : Grid<T>{costs_[index(p, q)], side(q).ld, false};
+        return turned ? Grid<T>{costs_[index(q, p)], side(p).ld, true}
+                      : Grid<T>{costs_[index(p, q)], side(q).ld, false};
     }
     T entry(int p, int q, index_t i, index_t j) const {
         const Grid<T> M = grid(p, q);

@@ -20,7 +20,7 @@ Sums<T>::Sums(const Problem<T>& problem, const Kernels<T>& kernels, Team& team)
       scratch_bytes_(scratch_bytes(problem)),
       scratch_(allocate(scratch_bytes_ * team.size())) {
     for (int p = 0; p < problem.distinct(); ++p) longest_ = std::max(longest_, side(p).ld);
-    if (problem.n_marginals > 2) table_ = std::make_unique<Table<T>>(store_, kernels, team);
+    if (problem.n_marginals > 2) table_ = std::make_unique<PairTable<T>>(store_, kernels, team);
 }
 
 template <class T>
@@ -85,8 +85,19 @@ void Sums<T>::exact(const Roles& roles, index_t i, int worker, double* lse, T* p
     const Side<T>&P = side(roles.p), &A = side(a), &B = side(b);
     const Scratch s = scratch(worker);
     Scaled total{-infinity, 0};
-    Row<T> row{A.size,       B.ld,   stretches(B.ld), s.inner, s.tops, s.outer, store_.grid(a, b).data,
-               store_.tops(a, b), negligible<T>(terms(problem_, roles)), &total, nullptr, turned, 0};
+    Row<T> row{A.size,
+               B.ld,
+               stretches(B.ld),
+               s.inner,
+               s.tops,
+               s.outer,
+               store_.grid(a, b).data,
+               store_.tops(a, b),
+               negligible<T>(terms(problem_, roles)),
+               &total,
+               nullptr,
+               turned,
+               0};
     const auto each_tuple = [&] {
         const index_t firsts = roles.fixed.empty() ? 1 : side(roles.fixed[0]).size;
         for (index_t first = 0; first < firsts; ++first) {
@@ -170,8 +181,9 @@ std::size_t Sums<T>::bytes(const Problem<T>& problem, int threads) {
         longest = std::max<std::size_t>(longest, padded<T>(problem.marginals[p].size));
     const auto store = Store<T>::sizes(problem);
     // Rows to be summed again, and sums of a plan's rows.
-    const std::size_t rows = problem.n_marginals > 2 ? longest * (3 * sizeof(index_t) + sizeof(double) + 1 + 3 * sizeof(T)) : 0;
-    return store.sides + store.costs + (problem.n_marginals > 2 ? Table<T>::bytes(problem, threads) : 0) + rows +
+    const std::size_t rows =
+        problem.n_marginals > 2 ? longest * (3 * sizeof(index_t) + sizeof(double) + 1 + 3 * sizeof(T)) : 0;
+    return store.sides + store.costs + (problem.n_marginals > 2 ? PairTable<T>::bytes(problem, threads) : 0) + rows +
            scratch_bytes(problem) * threads;
 }
 

@@ -70,7 +70,7 @@ private:
     index_t longest_ = 0;  // padded
     std::size_t scratch_bytes_;
     Buffer scratch_;
-    std::unique_ptr<Table<T>> table_;  // of three marginals or more
+    std::unique_ptr<PairTable<T>> table_;  // of three marginals or more
     index_t exact_rows_ = 0;
 };
 

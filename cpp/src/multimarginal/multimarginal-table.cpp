@@ -18,7 +18,7 @@ constexpr double multiplication = sizeof(T) == 4 ? 0.012 : 0.025;
 }  // namespace
 
 template <class T>
-Table<T>::Table(const Store<T>& store, const Kernels<T>& kernels, Team& team)
+PairTable<T>::PairTable(const Store<T>& store, const Kernels<T>& kernels, Team& team)
     : store_(store), kernels_(kernels), team_(team), versions_(store.problem().n_marginals) {
     const Problem<T>& q = store.problem();
     std::size_t values = 0, slices = 0, factors[2] = {};
@@ -35,7 +35,8 @@ Table<T>::Table(const Store<T>& store, const Kernels<T>& kernels, Team& team)
     values_ = allocate(values * sizeof(T));
     std::memset(values_.get(), 0, values * sizeof(T));  // padding is never written, and must be finite
     if (slices) slices_ = allocate(slices * sizeof(T));
-    for (int p = 0; p < q.distinct(); ++p) zeros_.resize(std::max<std::size_t>(zeros_.size(), store.side(p).ld + stretch));
+    for (int p = 0; p < q.distinct(); ++p)
+        zeros_.resize(std::max<std::size_t>(zeros_.size(), store.side(p).ld + stretch));
     stored_size_ = q.n_marginals > 3 ? zeros_.size() * panel<T> : 0;
     if (stored_size_) stored_ = allocate(stored_size_ * team.size() * sizeof(T));
     for (const int side : {0, 1})
@@ -43,13 +44,12 @@ Table<T>::Table(const Store<T>& store, const Kernels<T>& kernels, Team& team)
 }
 
 template <class T>
-Roles Table<T>::roles_of(const Problem<T>& problem, int p, int q) {
-    return problem.symmetric ? choose_roles(problem, 0, 1)
-                             : choose_roles(problem, std::min(p, q), std::max(p, q));
+Roles PairTable<T>::roles_of(const Problem<T>& problem, int p, int q) {
+    return problem.symmetric ? choose_roles(problem, 0, 1) : choose_roles(problem, std::min(p, q), std::max(p, q));
 }
 
 template <class T>
-typename Table<T>::Cut Table<T>::cut(const Problem<T>& problem, const Roles& roles) {
+typename PairTable<T>::Cut PairTable<T>::cut(const Problem<T>& problem, const Roles& roles) {
     const auto ld = [&](int k) { return padded<T>(problem.marginals[problem.symmetric ? 0 : k].size); };
     const index_t lda = ld(roles.p), ldb = ld(roles.q), rows = lda / panel<T>, columns = ldb / panel<T>;
     const double runs = std::ceil(Depth<T>::rows(problem, roles) / run);
@@ -60,14 +60,15 @@ typename Table<T>::Cut Table<T>::cut(const Problem<T>& problem, const Roles& rol
     const bool deep = rows * columns <= 16 && c.capacity >= 16;
     c.block_rows = deep ? rows : rows >= 32 ? 4 : 1;
     c.block_columns = deep ? columns : std::clamp<index_t>(columns / 2, 1, 8);
-    const index_t tasks = (rows + c.block_rows - 1) / c.block_rows * ((columns + c.block_columns - 1) / c.block_columns);
+    const index_t tasks =
+        (rows + c.block_rows - 1) / c.block_rows * ((columns + c.block_columns - 1) / c.block_columns);
     c.slices = std::clamp<index_t>(16 / tasks, 1, c.capacity);
     c.capacity *= run;
     return c;
 }
 
 template <class T>
-std::size_t Table<T>::bytes(const Problem<T>& problem, int threads) {
+std::size_t PairTable<T>::bytes(const Problem<T>& problem, int threads) {
     std::size_t values = 0, slices = 0, factors[2] = {}, chunk = 0, longest = 0;
     const auto ld = [&](int k) { return static_cast<std::size_t>(padded<T>(problem.marginals[k].size)); };
     for (int p = 0; p < problem.distinct(); ++p) longest = std::max(longest, ld(p) + stretch);
@@ -86,14 +87,16 @@ std::size_t Table<T>::bytes(const Problem<T>& problem, int threads) {
                                      ? static_cast<double>(c.capacity)
                                      : std::min<double>(c.capacity, static_cast<double>(c.capacity) / size + 2);
             const std::size_t beside = sizeof(Slab) + roles.fixed.size() * sizeof(index_t) + sizeof(T);
-            chunk = std::max(chunk, static_cast<std::size_t>(3 * slabs) * beside + 2 * (c.capacity + stretch) * sizeof(T) +
-                                        (c.capacity / run) * (ld(a) + ld(b)) / panel<T> + ld(problem.symmetric ? 0 : roles.r) * sizeof(T));
+            chunk =
+                std::max(chunk, static_cast<std::size_t>(3 * slabs) * beside + 2 * (c.capacity + stretch) * sizeof(T) +
+                                    (c.capacity / run) * (ld(a) + ld(b)) / panel<T> +
+                                    ld(problem.symmetric ? 0 : roles.r) * sizeof(T));
         }
     return (values + slices + factors[0] + factors[1] + stored) * sizeof(T) + chunk;
 }
 
 template <class T>
-bool Table<T>::serves(int p) const {
+bool PairTable<T>::serves(int p) const {
     if (roles_.p < 0) return false;
     const int N = store_.problem().n_marginals;
     if (store_.problem().symmetric) return versions_[0] == store_.side(0).version;
@@ -105,7 +108,7 @@ bool Table<T>::serves(int p) const {
 
 // The marginal beside p: the next one, whose update can follow, unless another one's table is less work.
 template <class T>
-int Table<T>::partner(int p) const {
+int PairTable<T>::partner(int p) const {
     const Problem<T>& problem = store_.problem();
     const int N = problem.n_marginals, next = (p + 1) % N;
     if (problem.symmetric) return 0;
@@ -124,7 +127,7 @@ int Table<T>::partner(int p) const {
 }
 
 template <class T>
-bool Table<T>::conditional(int p, double* lse, std::vector<index_t>& doubtful) {
+bool PairTable<T>::conditional(int p, double* lse, std::vector<index_t>& doubtful) {
     if (!serves(p)) return make(p, partner(p), store_.problem().symmetric, p, lse, doubtful);
     if (!sums(p, lse, doubtful)) return false;
     return doubtful.empty() || !quick_ || make(p, partner(p), store_.problem().symmetric, p, lse, doubtful);
@@ -132,7 +135,7 @@ bool Table<T>::conditional(int p, double* lse, std::vector<index_t>& doubtful) {
 
 // The table of a pair and the sums of one of them, as quickly as its rows allow.
 template <class T>
-bool Table<T>::make(int p, int q, bool half, int weighed, double* lse, std::vector<index_t>& doubtful) {
+bool PairTable<T>::make(int p, int q, bool half, int weighed, double* lse, std::vector<index_t>& doubtful) {
     const Roles roles = roles_of(store_.problem(), p, q);
     const bool failed = serves(weighed);  // a quick one has left doubts
     quick_ = !failed && pause_ == 0 && !roles.fixed.empty() &&
@@ -148,7 +151,7 @@ bool Table<T>::make(int p, int q, bool half, int weighed, double* lse, std::vect
 }
 
 template <class T>
-bool Table<T>::fill(int p, int q, bool half) {
+bool PairTable<T>::fill(int p, int q, bool half) {
     const Problem<T>& problem = store_.problem();
     roles_ = roles_of(problem, p, q);
     const Roles made = roles_;
@@ -182,7 +185,7 @@ bool Table<T>::fill(int p, int q, bool half) {
 
 // What the tuple of a slab adds to M of the contracted point, for a panel of p.
 template <class T>
-void Table<T>::beside(const Chunk<T>& chunk, std::size_t slab, int p, index_t begin, T* out) const {
+void PairTable<T>::beside(const Chunk<T>& chunk, std::size_t slab, int p, index_t begin, T* out) const {
     const std::size_t depth = roles_.fixed.size();
     if (depth == 0) std::fill_n(out, panel<T>, T(0));
     for (std::size_t l = 0; l < depth; ++l) {
@@ -195,7 +198,7 @@ void Table<T>::beside(const Chunk<T>& chunk, std::size_t slab, int p, index_t be
 }
 
 template <class T>
-bool Table<T>::factors(const Chunk<T>& chunk, bool tops, bool packs) {
+bool PairTable<T>::factors(const Chunk<T>& chunk, bool tops, bool packs) {
     const index_t first = panels(0), second = store_.problem().symmetric ? 0 : panels(1);
     for (const int side : {0, 1}) live_[side].assign(panels(side) * (cut_.capacity / run), 0);
     if (quick_) weigh_rows(chunk);
@@ -209,28 +212,27 @@ bool Table<T>::factors(const Chunk<T>& chunk, bool tops, bool packs) {
         if (tops) highest(chunk, side, panel_at);
         if (packs) pack(chunk, side, panel_at);
     };
-    team_.run(first + second, task,
-              exponential<T> * static_cast<double>(chunk.depth * (first + second) * panel<T>));
+    team_.run(first + second, task, exponential<T> * static_cast<double>(chunk.depth * (first + second) * panel<T>));
     return !team_.stopped();
 }
 
 template <class T>
-void Table<T>::highest(const Chunk<T>& chunk, int side, index_t panel_at) {
+void PairTable<T>::highest(const Chunk<T>& chunk, int side, index_t panel_at) {
     const int p = side ? roles_.q : roles_.p;
     const Grid<T> M = store_.grid(roles_.r, p);
     T others[panel<T>];
     for (std::size_t s = 0; s < chunk.slabs.size(); ++s) {
         const Slab& slab = chunk.slabs[s];
         beside(chunk, s, p, panel_at * panel<T>, others);
-        const Factor<T> factor{M, slab.first, slab.last, panel_at * panel<T>, &chunk.halves[slab.at], lift_};
-        kernels_.highest(factor, others, &tops_[side][panel_at * panel<T>]);
+        const Operand<T> operand{M, slab.first, slab.last, panel_at * panel<T>, &chunk.halves[slab.at], lift_};
+        kernels_.highest(operand, others, &tops_[side][panel_at * panel<T>]);
     }
     if (store_.problem().symmetric)
         std::copy_n(&tops_[0][panel_at * panel<T>], panel<T>, &tops_[1][panel_at * panel<T>]);
 }
 
 template <class T>
-void Table<T>::pack(const Chunk<T>& chunk, int side, index_t panel_at) {
+void PairTable<T>::pack(const Chunk<T>& chunk, int side, index_t panel_at) {
     const int p = side ? roles_.q : roles_.p;
     const index_t begin = panel_at * panel<T>;
     const Grid<T> M = store_.grid(roles_.r, p);
@@ -243,8 +245,8 @@ void Table<T>::pack(const Chunk<T>& chunk, int side, index_t panel_at) {
             const T top = tops_[side][begin + c];
             below[c] = top > -infinity ? top - others[c] : static_cast<T>(infinity);
         }
-        const Factor<T> factor{M, slab.first, slab.last, begin, &chunk.halves[slab.at], lift_};
-        if (!kernels_.pack(factor, below, out + slab.at * panel<T>)) continue;
+        const Operand<T> operand{M, slab.first, slab.last, begin, &chunk.halves[slab.at], lift_};
+        if (!kernels_.pack(operand, below, out + slab.at * panel<T>)) continue;
         for (index_t k = slab.at / run; k <= (slab.at + slab.last - slab.first - 1) / run; ++k)
             live_[side][panel_at * (cut_.capacity / run) + k] = 1;
     }
@@ -252,7 +254,7 @@ void Table<T>::pack(const Chunk<T>& chunk, int side, index_t panel_at) {
 
 // Exponentials of what each row of the depth weighs, a third of the lift each, below the largest of its slab.
 template <class T>
-void Table<T>::weigh_rows(const Chunk<T>& chunk) {
+void PairTable<T>::weigh_rows(const Chunk<T>& chunk) {
     row_weights_.resize(cut_.capacity + stretch);
     slab_tops_.clear();
     for (const Slab& slab : chunk.slabs) {
@@ -265,12 +267,12 @@ void Table<T>::weigh_rows(const Chunk<T>& chunk) {
 
 // As `highest` and `pack`, from stored exponentials; tops are those of each of them.
 template <class T>
-void Table<T>::scale(const Chunk<T>& chunk, int side, index_t panel_at, T* stored, bool tops, bool packs) {
+void PairTable<T>::scale(const Chunk<T>& chunk, int side, index_t panel_at, T* stored, bool tops, bool packs) {
     const int p = side ? roles_.q : roles_.p;
     const index_t begin = panel_at * panel<T>;
     const T none = -std::numeric_limits<T>::infinity();
-    const Factor<T> M{store_.grid(roles_.r, p), 0,         store_.side(roles_.r).size, begin,
-                      zeros_.data(),            lift_ - lift_ / 3 * 2};
+    const Operand<T> M{store_.grid(roles_.r, p), 0, store_.side(roles_.r).size, begin, zeros_.data(),
+                       lift_ - lift_ / 3 * 2};
     constexpr std::size_t at_once = 16;  // slabs
     T own[panel<T>], others[panel<T>], below[panel<T>], exponents[at_once * panel<T>], scales[at_once * panel<T>];
     std::fill_n(own, panel<T>, none);
@@ -307,7 +309,7 @@ void Table<T>::scale(const Chunk<T>& chunk, int side, index_t panel_at, T* store
 }
 
 template <class T>
-bool Table<T>::products(const Chunk<T>& chunk, bool first) {
+bool PairTable<T>::products(const Chunk<T>& chunk, bool first) {
     const index_t lda = store_.side(roles_.p).ld, ldb = store_.side(roles_.q).ld, n = store_.side(roles_.p).size;
     const index_t rows = panels(0), columns = panels(1), stride = cut_.capacity * panel<T>;
     const index_t blocks = (rows + cut_.block_rows - 1) / cut_.block_rows,
@@ -318,8 +320,8 @@ bool Table<T>::products(const Chunk<T>& chunk, bool first) {
     const char *const live_left = live_[0].data(), *const live_right = live_[factor(1)].data();
     const auto task = [&](index_t at, int) {
         const index_t slice = at % cut_.slices, strip = at / cut_.slices % strips, block = at / cut_.slices / strips;
-        T* const values = slice ? reinterpret_cast<T*>(slices_.get()) + (slice - 1) * lda * ldb
-                                : reinterpret_cast<T*>(values_.get());
+        T* const values =
+            slice ? reinterpret_cast<T*>(slices_.get()) + (slice - 1) * lda * ldb : reinterpret_cast<T*>(values_.get());
         const index_t i_end = std::min(rows, (block + 1) * cut_.block_rows),
                       j_end = std::min(columns, (strip + 1) * cut_.block_columns);
         if (half_ && j_end <= block * cut_.block_rows) return;
@@ -341,7 +343,7 @@ bool Table<T>::products(const Chunk<T>& chunk, bool first) {
 }
 
 template <class T>
-bool Table<T>::add_slices() {
+bool PairTable<T>::add_slices() {
     const index_t lda = store_.side(roles_.p).ld, ldb = store_.side(roles_.q).ld, n = store_.side(roles_.p).size;
     T* const values = reinterpret_cast<T*>(values_.get());
     const auto task = [&](index_t block, int) {
@@ -356,14 +358,14 @@ bool Table<T>::add_slices() {
 }
 
 template <class T>
-void Table<T>::weights_beside(int q, const std::vector<T>& tops, std::vector<T>& z) const {
+void PairTable<T>::weights_beside(int q, const std::vector<T>& tops, std::vector<T>& z) const {
     const Side<T>& Q = store_.side(q);
     z.assign(Q.ld, -std::numeric_limits<T>::infinity());
     for (index_t j = 0; j < Q.size; ++j) z[j] = static_cast<T>(Q.g[j] + static_cast<double>(tops[j]));
 }
 
 template <class T>
-bool Table<T>::sums(int p, double* lse, std::vector<index_t>& doubtful) const {
+bool PairTable<T>::sums(int p, double* lse, std::vector<index_t>& doubtful) const {
     const bool rows = store_.problem().symmetric || p == roles_.p;
     const int q = rows ? roles_.q : roles_.p;
     const Side<T>&P = store_.side(p), &Q = store_.side(q);
@@ -399,7 +401,7 @@ bool Table<T>::sums(int p, double* lse, std::vector<index_t>& doubtful) const {
 }
 
 template <class T>
-T* Table<T>::plan(int p, int q, std::vector<index_t>& doubtful) {
+T* PairTable<T>::plan(int p, int q, std::vector<index_t>& doubtful) {
     const Side<T>&P = store_.side(p), &Q = store_.side(q);
     std::vector<double> lse(P.size);
     roles_.p = -1;
@@ -410,14 +412,14 @@ T* Table<T>::plan(int p, int q, std::vector<index_t>& doubtful) {
     T* const values = reinterpret_cast<T*>(values_.get());
     const auto task = [&](index_t block, int) {
         for (index_t i = block * panel<T>; i < std::min(P.size, (block + 1) * panel<T>); ++i)
-            kernels_.plan(store_.grid(p, q).data + i * Q.ld, z.data(), Q.ld,
-                          P.g[i] + static_cast<double>(tops_[0][i]), lift_, values + i * Q.ld);
+            kernels_.plan(store_.grid(p, q).data + i * Q.ld, z.data(), Q.ld, P.g[i] + static_cast<double>(tops_[0][i]),
+                          lift_, values + i * Q.ld);
     };
     team_.run(P.ld / panel<T>, task, exponential<T> * static_cast<double>(P.ld * Q.ld));
     return team_.stopped() ? nullptr : values;
 }
 
-template class Table<float>;
-template class Table<double>;
+template class PairTable<float>;
+template class PairTable<double>;
 
 }  // namespace deblai::multimarginal

@@ -13,11 +13,11 @@
 namespace deblai::multimarginal {
 
 template <class T>
-class Table {
+class PairTable {
 public:
     static std::size_t bytes(const Problem<T>& problem, int threads);
 
-    Table(const Store<T>& store, const Kernels<T>& kernels, Team& team);
+    PairTable(const Store<T>& store, const Kernels<T>& kernels, Team& team);
 
     // lse(i) = log of the sum over all marginals but p, and the rows in which underflow may have lost some of it; false
     // after a stop.
@@ -31,8 +31,8 @@ private:
 
     // How tables are cut, by sizes alone.
     struct Cut {
-        index_t capacity;  // depth of a chunk, in whole runs
-        index_t slices;    // of the runs of a chunk; each adds up its own values
+        index_t capacity;                   // depth of a chunk, in whole runs
+        index_t slices;                     // of the runs of a chunk; each adds up its own values
         index_t block_rows, block_columns;  // panels of a task
     };
     static Cut cut(const Problem<T>& problem, const Roles& roles);
@@ -62,12 +62,12 @@ private:
     Cut cut_{};
     std::vector<std::uint64_t> versions_;  // of the potentials that went in
     bool half_ = false;                    // only panels on and above the diagonal hold anything
-    int lift_ = 0;              // each factor and weight is that power of two larger than it is
-    double rows_ = 0;           // of the depth, at most
-    bool quick_ = false;        // factors are products of stored exponentials
-    int pause_ = 0, penalty_ = 1;  // tables until that is tried again, and after the next failure
+    int lift_ = 0;                         // each factor and weight is that power of two larger than it is
+    double rows_ = 0;                      // of the depth, at most
+    bool quick_ = false;                   // factors are products of stored exponentials
+    int pause_ = 0, penalty_ = 1;          // tables until that is tried again, and after the next failure
     std::vector<T> zeros_, row_weights_, slab_tops_;
-    std::vector<T> tops_[2];    // of columns of the factors
+    std::vector<T> tops_[2];     // of columns of the factors
     std::vector<char> live_[2];  // runs of a panel that are not zero: panel * runs + run
     Buffer values_, slices_, factors_[2], stored_;
     std::size_t stored_size_ = 0;  // of each thread

@@ -1,7 +1,9 @@
 #include "deblai/multimarginal.hpp"
 
+#include "graph.hpp"
 #include "levels.hpp"
 #include "multimarginal-sums.hpp"
+#include "tally.hpp"
 
 DEBLAI_DECLARE_LEVELS(multimarginal::Kernels<float>, multimarginal_f32)
 DEBLAI_DECLARE_LEVELS(multimarginal::Kernels<double>, multimarginal_f64)
@@ -30,6 +32,7 @@ double work_estimate(const Problem<T>& q) {
 template <class T>
 Progress sinkhorn(const Problem<T>& q, const Schedule& schedule, double* potentials, double* errors, double* values,
                   const Control& control) {
+    if (q.edges) return graph_sinkhorn(q, schedule, potentials, errors, values, control);
     require_shapes(q);
     const Kernels<T>& kernel = kernels(control.simd, T{});
     Team team(control, work_estimate(q) * static_cast<double>(std::min<index_t>(schedule.max_iter, 100)));
@@ -42,66 +45,9 @@ Progress sinkhorn(const Problem<T>& q, const Schedule& schedule, double* potenti
     return done;
 }
 
-namespace {
-
-// Mass, <c, plan> and the gradient of the cost in the row's point, of one row of a pair's plan.
-template <class T>
-struct RowSummary {
-    double mass = 0, linear = 0;
-
-    RowSummary(const Problem<T>& q, int p, int r, index_t i, const T* plan, const T* M, index_t n, double* grad) {
-        for (index_t j = 0; j < n; ++j) {
-            if (!(plan[j] > 0)) continue;
-            mass += plan[j];
-            linear -= q.epsilon * static_cast<double>(plan[j]) * static_cast<double>(M[j]);
-        }
-        if (!grad) return;
-        const auto &x = q.marginals[q.symmetric ? 0 : p].points, &y = q.marginals[q.symmetric ? 0 : r].points;
-        for (index_t j = 0; j < n; ++j) {
-            if (!(plan[j] > 0)) continue;
-            double r2 = 0;
-            for (index_t k = 0; k < x.cols; ++k) {
-                const double d = static_cast<double>(x(i, k)) - static_cast<double>(y(j, k));
-                r2 += d * d;
-            }
-            const double slope = plan[j] * q.cost.slope(r2);
-            for (index_t k = 0; k < x.cols; ++k)
-                grad[k] += slope * (static_cast<double>(x(i, k)) - static_cast<double>(y(j, k)));
-        }
-    }
-};
-
-// Adds up what the rows of the plan of (p, r) say about marginal p.
-template <class T>
-class Tally {
-public:
-    Tally(const Problem<T>& q, const Output<T>& out, const std::vector<index_t>& at)
-        : q_(q), at_(at), marginals_(at.back()), linear_(at.back()) {
-        if (!out.grad_points) return;
-        gradients_.resize(q.distinct());
-        for (int p = 0; p < q.distinct(); ++p)
-            if (out.grad_points[p]) gradients_[p].resize(q.marginals[p].size * q.marginals[p].points.cols);
-    }
-
-    void row(int p, int r, index_t i, const T* plan, const T* M, index_t n, bool counts, bool first) {
-        const bool wanted = !gradients_.empty() && !gradients_[p].empty();
-        double* const grad = wanted ? &gradients_[p][i * q_.marginals[p].points.cols] : nullptr;
-        if (!grad && !counts && !first) return;
-        const RowSummary<T> s(q_, p, r, i, plan, M, n, grad);
-        if (counts) linear_[at_[p] + i] += s.mass > 0 ? s.linear : 0.0;
-        if (first) marginals_[at_[p] + i] = s.mass;
-    }
-
-    const Problem<T>& q_;
-    const std::vector<index_t>& at_;
-    std::vector<double> marginals_, linear_;
-    std::vector<std::vector<double>> gradients_;
-};
-
-}  // namespace
-
 template <class T>
 Summary evaluate(const Problem<T>& q, const double* potentials, const Output<T>& out, const Control& control) {
+    if (q.edges) return graph_evaluate(q, potentials, out, control);
     require_shapes(q);
     const Kernels<T>& kernel = kernels(control.simd, T{});
     Team team(control, 2 * work_estimate(q));
@@ -152,14 +98,7 @@ Summary evaluate(const Problem<T>& q, const double* potentials, const Output<T>&
             }
     }
     if (team.stopped()) return {0, 0, 0, 0, false};
-    for (int p = 0; p < q.distinct() && !tally.gradients_.empty(); ++p) {
-        if (tally.gradients_[p].empty()) continue;
-        const Matrix<T>& to = out.grad_points[p];
-        const double factor = q.symmetric ? 2 * pairs_of_one(q) : 1.0;
-        for (index_t i = 0; i < to.rows; ++i)
-            for (index_t k = 0; k < to.cols; ++k)
-                to(i, k) = static_cast<T>(tally.gradients_[p][i * to.cols + k] * factor);
-    }
+    tally.write(out);
     Summary summary = summarise(q, sums, potentials, tally.marginals_, tally.linear_);
     summary.exact_rows = sums.exact_rows();
     return summary;
@@ -167,13 +106,13 @@ Summary evaluate(const Problem<T>& q, const double* potentials, const Output<T>&
 
 template <class T>
 std::size_t workspace_bytes(const Problem<T>& q, int threads, int memory) {
+    if (q.edges) return graph_workspace_bytes(q, threads, memory);
     const std::size_t count = threads > 0 ? threads : hardware_threads();
     // Points of the iteration, each as long as the potentials: those of the sweeps, and the past of the acceleration.
     const std::size_t past = memory > 0 ? 2 * (std::size_t(memory) + 2) : 0,
                       d = q.costs ? 0 : q.marginals[0].points.cols;
     std::size_t total = 0;
-    for (int p = 0; p < q.distinct(); ++p)
-        total += q.marginals[p].size * sizeof(double) * (8 + std::max(past, d));
+    for (int p = 0; p < q.distinct(); ++p) total += q.marginals[p].size * sizeof(double) * (8 + std::max(past, d));
     return total + Sums<T>::bytes(q, static_cast<int>(count)) + 4096 + 128 * count;
 }
 

@@ -96,12 +96,21 @@ private:
     std::vector<index_t> at_;
 };
 
+template <class T>
+void require_complete(const Problem<T>& q) {
+    if (q.edges)
+        throw InvalidValue(
+            "[multimarginal.sinkhorn] graph: expected all pairs for arrays on a GPU, got edges; move the arrays to the "
+            "CPU");
+    deblai::multimarginal::require_shapes(q);
+}
+
 }  // namespace
 
 template <class T>
 Progress sinkhorn(const Problem<T>& q, const Schedule& schedule, double* potentials, double* errors, double* values,
                   void* stream, int device, bool (*poll)(void*), void* context) {
-    deblai::multimarginal::require_shapes(q);
+    require_complete(q);
     const Call call(operation, stream, device);
     const Memory memory(call, Workspace<T>::bytes(q, false, false));
     Arena arena(memory.data());
@@ -114,7 +123,7 @@ Progress sinkhorn(const Problem<T>& q, const Schedule& schedule, double* potenti
 template <class T>
 Summary evaluate(const Problem<T>& q, const double* potentials, const Output<T>& out, void* stream, int device,
                  bool (*poll)(void*), void* context) {
-    deblai::multimarginal::require_shapes(q);
+    require_complete(q);
     const Call call(operation, stream, device);
     const bool gradients = out.grad_points && !q.costs && !out.plans_only;
     const Memory memory(call, Workspace<T>::bytes(q, true, gradients));

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ._batch import sinkhorn_batch
+from ._ladder import epsilon_path
 from ._sinkhorn import sinkhorn
 
-__all__ = ["sinkhorn"]
+__all__ = ["epsilon_path", "sinkhorn", "sinkhorn_batch"]

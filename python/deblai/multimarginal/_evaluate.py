@@ -116,6 +116,8 @@ def potentials_of(q: Problem, flat: Array) -> list[Array]:
 
 def pair_plan(q: Problem, potentials: Array, pair: tuple[int, int]) -> Any:
     """Return the plan of one pair p < q."""
+    if q.edges is not None:
+        return runner(q).pair(potentials, pair)
     return runner(q).evaluate(potentials, False, True, (0, 1) if q.symmetric else pair).plans[0]
 
 

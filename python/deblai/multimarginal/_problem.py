@@ -6,14 +6,16 @@ from itertools import combinations
 from typing import Any, NamedTuple
 
 from .. import _validate, costs, errors
-from .._array import Library, gather
+from .._array import TORCH, Library, gather, library_of
+from ._graph import Edges, edges_of, is_complete
 
 
 class Problem(NamedTuple):
     """Checked arguments; lists hold one entry a distinct marginal, which is one in symmetric mode.
 
     `points` is [None, ...] where `matrices` are given: one a pair, in the order of `pairs`, None otherwise. `shared`
-    says that one given matrix stands for all pairs.
+    says that one given matrix stands for all pairs. `edges` are the pairs that have a cost, None for all; `tied` says
+    that one argument was given for marginals that are listed one by one, as a graph wants them.
     """
 
     library: Library
@@ -25,6 +27,8 @@ class Problem(NamedTuple):
     cost: costs.PairCost
     epsilon: float
     shared: bool
+    edges: Edges | None = None
+    tied: bool = False
 
     @property
     def symmetric(self) -> bool:
@@ -34,6 +38,8 @@ class Problem(NamedTuple):
     @property
     def pairs(self) -> list[tuple[int, int]]:
         """Pairs of marginals in the kernels' order; (0, 1) stands for all in symmetric mode."""
+        if self.edges is not None:
+            return self.edges
         return [(0, 1)] if self.symmetric else list(combinations(range(self.n_marginals), 2))
 
     @property
@@ -55,6 +61,7 @@ def _marginals(operation: str, points: Any, weights: Any, cost: Any, n_marginals
     elif points is None and isinstance(cost, dict) and cost:
         keys = [k for k in cost if _is_list(k) and len(k) == 2 and all(type(i) is int for i in k)]
         found, argument = max((max(k) for k in keys), default=0) + 1, "cost"
+        found = max(found, n_marginals or 0)
     else:
         if n_marginals is None:
             raise errors.InvalidValue(
@@ -69,18 +76,45 @@ def _marginals(operation: str, points: Any, weights: Any, cost: Any, n_marginals
     return found, False
 
 
-def _matrices(operation: str, cost: Any, count: int, symmetric: bool) -> tuple[dict[str, Any], bool]:
-    """Return given matrices by their name in errors, one a pair, and whether one stands for all."""
-    if isinstance(cost, dict):
-        wanted = list(combinations(range(count), 2))
-        if symmetric or set(cost) != set(wanted):
-            expected = "one symmetric matrix for equal marginals" if symmetric else f"a matrix for each of {wanted}"
-            raise errors.InvalidValue(f"[{operation}] cost: expected {expected}, got the keys {sorted(map(str, cost))}")
-        return {f"cost[{p}, {q}]": cost[p, q] for p, q in wanted}, False
-    return {"cost": cost}, True
+def _matrices(
+    operation: str, cost: Any, count: int, symmetric: bool, edges: Edges | None
+) -> tuple[dict[str, Any], bool, Edges | None]:
+    """Return given matrices by their name in errors, one a pair, whether one stands for all, and the edges.
+
+    Where no graph is given, the keys of a dict are one.
+    """
+    if not isinstance(cost, dict):
+        return {"cost": cost}, True, edges
+    if edges is None and not symmetric:
+        keys = [k for k in cost if _is_list(k) and len(k) == 2 and all(type(i) is int for i in k)]
+        edges = [(p, q) for p, q in keys if 0 <= p < q < count]
+        wanted = f"a matrix for each of some pairs (p, q) with p < q < {count}"
+    else:
+        wanted = f"a matrix for each edge of the graph, {edges}"
+    if symmetric or not edges or set(cost) != set(edges):
+        expected = "one symmetric matrix for equal marginals" if symmetric else wanted
+        raise errors.InvalidValue(f"[{operation}] cost: expected {expected}, got the keys {sorted(map(str, cost))}")
+    if is_complete(edges, count):
+        edges = list(combinations(range(count), 2))
+    return {f"cost[{p}, {q}]": cost[p, q] for p, q in edges}, False, edges
 
 
-def problem(operation: str, points: Any, weights: Any, n_marginals: Any, cost: Any, epsilon: Any) -> Problem:
+def _sizes(operation: str, matrices: list[Any], edges: Edges, weights: list[Any], count: int) -> list[int]:
+    """Return how many points each marginal has: what its first matrix, or else its weights, say."""
+    sizes = []
+    for p in range(count):
+        shapes = [c.shape[0 if p == e[0] else 1] for e, c in zip(edges, matrices, strict=True) if p in e]
+        if not shapes and weights[p] is None:
+            raise errors.InvalidValue(
+                f"[{operation}] weights[{p}]: expected weights, since marginal {p} is in no pair, got None"
+            )
+        sizes.append(int(shapes[0] if shapes else weights[p].shape[0]))
+    return sizes
+
+
+def problem(
+    operation: str, points: Any, weights: Any, n_marginals: Any, cost: Any, epsilon: Any, graph: Any = None
+) -> Problem:
     """Check shapes, libraries, dtypes and devices; raise a designed error for what does not fit."""
     if n_marginals is not None:
         n_marginals = _validate.positive_integer(operation, "n_marginals", n_marginals)
@@ -91,6 +125,7 @@ def problem(operation: str, points: Any, weights: Any, n_marginals: Any, cost: A
         raise errors.InvalidValue(f"[{operation}] epsilon: expected a positive number, got {epsilon!r}")
     count, symmetric = _marginals(operation, points, weights, cost, n_marginals)
     distinct = 1 if symmetric else count
+    edges = None if graph is None else edges_of(operation, graph, count)
 
     def several(name: str, given: Any) -> dict[str, Any]:
         if symmetric:
@@ -112,7 +147,14 @@ def problem(operation: str, points: Any, weights: Any, n_marginals: Any, cost: A
         if isinstance(cost, str | costs.PairCost):
             raise errors.InvalidValue(f"[{operation}] points: expected points for the cost {cost!r}, got None")
         pair_cost = costs.Coulomb()
-        matrices, shared = _matrices(operation, cost, count, symmetric)
+        matrices, shared, edges = _matrices(operation, cost, count, symmetric, edges)
+    if edges is not None and is_complete(edges, count):
+        edges = None
+    pairs = list(combinations(range(count), 2)) if edges is None else edges
+    if not pairs and shared:
+        raise errors.InvalidValue(
+            f"[{operation}] graph: expected at least one edge for a cost given as a matrix, got none"
+        )
     library, arrays = gather(operation, named | matrices, traces=True)
     pts, wts, mats = arrays[:distinct], arrays[distinct : 2 * distinct], arrays[2 * distinct :]
     if by_points:
@@ -127,8 +169,8 @@ def problem(operation: str, points: Any, weights: Any, n_marginals: Any, cost: A
                 got = None if c is None else tuple(c.shape)
                 raise errors.InvalidValue(f"[{operation}] {name}: expected a matrix (n, m), got {got}")
         first = int(mats[0].shape[0])
-        sizes = [first] * distinct if shared else [first, *(int(c.shape[1]) for c in mats[: count - 1])]
-        for (name, c), (p, q) in zip(matrices.items(), combinations(range(count), 2), strict=False):
+        sizes = [first] * distinct if shared else _sizes(operation, mats, pairs, wts, count)
+        for (name, c), (p, q) in zip(matrices.items(), pairs, strict=False):
             want = (first, first) if shared else (sizes[p], sizes[q])
             if tuple(c.shape) != want:
                 raise errors.InvalidValue(f"[{operation}] {name}: expected shape {want}, got {tuple(c.shape)}")
@@ -140,4 +182,30 @@ def problem(operation: str, points: Any, weights: Any, n_marginals: Any, cost: A
             raise errors.InvalidValue(
                 f"[{operation}] {name}: expected {sizes[p]} values to match {match}, got shape {tuple(w.shape)}"
             )
-    return Problem(library, pts, wts, mats, sizes, count, pair_cost, epsilon, shared)
+    tied = symmetric and edges is not None
+    if tied:
+        pts, wts, sizes = pts * count, wts * count, sizes * count
+    return Problem(library, pts, wts, mats, sizes, count, pair_cost, epsilon, shared, edges, tied)
+
+
+def detached(v: Any) -> Any:
+    """Return an argument whose arrays carry no graph."""
+    if isinstance(v, list | tuple):
+        return [detached(x) for x in v]
+    if isinstance(v, dict):
+        return {key: detached(c) for key, c in v.items()}
+    return v.detach() if library_of(v) is TORCH else v
+
+
+def parts_of(v: Any) -> list[tuple[str, Any]]:
+    """Return the arrays of an argument, each with its place for messages."""
+    if isinstance(v, dict):
+        return [(f"[{key}]", c) for key, c in v.items()]
+    return [(f"[{k}]", x) for k, x in enumerate(v)] if isinstance(v, list | tuple) else [("", v)]
+
+
+def is_batch(points: Any, weights: Any, cost: Any) -> bool:
+    """Return whether any argument has a leading axis of problems."""
+    return any(
+        getattr(x, "ndim", 0) == rank for v, rank in ((points, 3), (weights, 2), (cost, 3)) for _, x in parts_of(v)
+    )

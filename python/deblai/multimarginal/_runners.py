@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import _backend, _core, _dlpack, costs, errors
 from .._array import view_of
+from ._graph import clique_note
 from ._problem import Problem
 
 OPERATION = "multimarginal.sinkhorn"
@@ -31,7 +32,13 @@ class Evaluation(NamedTuple):
 
 def runner(q: Problem, memory: int = 0) -> Compiled | Reference:
     """Return what runs a problem where its arrays are."""
-    plan = _backend.plan(OPERATION, q.library.device(q.like))
+    device = q.library.device(q.like)
+    plan = _backend.plan(OPERATION, device)
+    if plan.backend == "cuda" and q.edges is not None:
+        raise errors.InvalidType(
+            f"[{OPERATION}] graph: expected arrays on the CPU for a graph without some of the pairs, got {device}; "
+            "move them to the CPU"
+        )
     return Reference(q) if plan.backend == "reference" else Compiled(q, plan, memory)
 
 
@@ -48,7 +55,7 @@ class Compiled:
         kind = costs.KINDS.index(q.cost.kind)
         self.arguments = (
             *(views[:n], views[n : 2 * n], given, q.sizes, q.n_marginals),
-            *(kind, q.cost.s, q.cost.strength, q.epsilon),
+            *(kind, q.cost.s, q.cost.strength, q.epsilon, q.edges),
         )
         if self.plan.backend == "cuda":
             self.core = _backend.cuda_module()
@@ -60,8 +67,27 @@ class Compiled:
             self.core = _core
             self.where = (self.plan.threads, self.plan.simd)
             wanted = _core.multimarginal_workspace(*self.arguments, self.plan.threads, memory)
-            _backend.require_memory(OPERATION, wanted)
+            self.require(wanted)
         self.errors = self.values = np.empty(0)
+
+    def require(self, wanted: int) -> None:
+        """Raise before a run whose workspace would not fit."""
+        try:
+            _backend.require_memory(OPERATION, wanted)
+        except errors.OutOfMemory as error:
+            if self.q.edges is None:
+                raise
+            raise errors.OutOfMemory(f"{error}{clique_note(self.q.sizes, self.q.edges)}") from None
+
+    def pair(self, potentials: Array, pair: tuple[int, int]) -> Any:
+        """Return the plan of any pair p < q of a graph, an edge or not."""
+        library, (p, r) = self.q.library, pair
+        self.require(self.core.multimarginal_pair_workspace(*self.arguments, p, r, self.plan.threads))
+        plan = library.empty((self.q.sizes[p], self.q.sizes[r]), library.dtype(self.q.like), self.q.like)
+        self.core.multimarginal_pair(
+            *self.arguments, _dlpack.view(potentials, True), p, r, library.view(plan, True), *self.where
+        )
+        return library.finish(plan, self.q.like)
 
     def sweeps(
         self, potentials: Array, count: int, tol: float, memory: int, report: Report | None
@@ -94,7 +120,7 @@ class Compiled:
         wanted = [pair if plans and only in (None, pair) else None for pair in q.pairs]
         dtype = library.dtype(q.like)
         made = [pair and library.empty((at(pair[0]), at(pair[1])), dtype, q.like) for pair in wanted]
-        *numbers, exact_rows = self.core.multimarginal_evaluate(
+        summary = self.core.multimarginal_evaluate(
             *self.arguments,
             _dlpack.view(potentials, True),
             [None if p is None else library.view(p, True) for p in made] if plans else [],
@@ -102,8 +128,11 @@ class Compiled:
             only is not None,
             *self.where,
         )
-        finished = [[library.finish(v, q.like) for v in arrays if v is not None] for arrays in (gradients, made)]
-        return Evaluation(*numbers, *finished, exact_rows)
+        value, linear, mass, error, exact_rows = summary
+        gradients, plans_made = (
+            [library.finish(v, q.like) for v in arrays if v is not None] for arrays in (gradients, made)
+        )
+        return Evaluation(value, linear, mass, error, gradients, plans_made, exact_rows)
 
 
 class Reference:
@@ -135,7 +164,7 @@ class Reference:
                     f"[{OPERATION}] weights{name}: expected finite nonnegative weights of positive total mass"
                 )
             weights.append(a / a.sum())
-        every = [(p, r) for p in range(count) for r in range(p + 1, count)]
+        every = q.edges if q.edges is not None else [(p, r) for p in range(count) for r in range(p + 1, count)]
         kind = (q.cost.kind, q.cost.s, q.cost.strength)
         self.weights = weights * count if q.symmetric else weights
         given = [host(c) for c in q.matrices]
@@ -147,6 +176,12 @@ class Reference:
         else:
             between, points = multimarginal.pair_cost, self.points * count if q.symmetric else self.points
             self.costs = {(p, r): between(points[p], points[r], *kind) for p, r in every}
+
+    def pair(self, potentials: Array, pair: tuple[int, int]) -> Any:
+        """Return the plan of any pair."""
+        plan = self.module.plan(self.costs, self.weights, self.q.epsilon, self.split(potentials))
+        found = plan.sum(axis=tuple(k for k in range(self.q.n_marginals) if k not in pair))
+        return self.q.library.export(found, self.q.like)
 
     def split(self, potentials: Array) -> list[Array]:
         """Return one potential a marginal."""

@@ -1,0 +1,211 @@
+#include "graph-messages.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace deblai::multimarginal {
+
+template <class T, class S>
+Messages<T, S>::Messages(const Problem<S>& problem, const EliminationTree& tree, Algebra<T, S>& algebra, Team& team)
+    : tree_(tree),
+      algebra_(algebra),
+      team_(team),
+      lines_(problem.n_marginals),
+      up_(problem.n_marginals),
+      above_(problem.n_marginals),
+      up_known_(problem.n_marginals, 0),
+      above_known_(problem.n_marginals, 0) {}
+
+template <class T, class S>
+void Messages<T, S>::set(int p, std::vector<double> line) {
+    if (lines_[p].table && lines_[p].table->line == line) return;
+    const auto table = std::make_shared<Table<T>>();
+    table->scope = {p};
+    table->line = std::move(line);
+    lines_[p].table = table;
+    // All that is told on the way up from p, and all that is told down to where p is not.
+    for (int v = p; v >= 0; v = tree_.bags[v].parent) {
+        up_[v].clear();
+        up_known_[v] = 0;
+    }
+    for (int v = 0; v < static_cast<int>(above_.size()); ++v)
+        if (!tree_.below(p, v)) {
+            above_[v].clear();
+            above_known_[v] = 0;
+        }
+}
+
+template <class T>
+void append(Factors<T>& to, const Factors<T>& from) {
+    to.insert(to.end(), from.begin(), from.end());
+}
+
+// The factors of a bag and what its children tell.
+template <class T, class S>
+Factors<T> Messages<T, S>::own(int v) const {
+    Factors<T> list{lines_[v]};
+    for (const int e : tree_.bags[v].edges) list.push_back({nullptr, e});
+    for (const int c : tree_.bags[v].children) append(list, up_[c]);
+    return list;
+}
+
+template <class T, class S>
+const Factors<T>& Messages<T, S>::up(int root) {
+    std::vector<int> stack{root};
+    while (!stack.empty() && !team_.stopped()) {
+        const int v = stack.back();
+        const std::size_t depth = stack.size();
+        for (const int c : tree_.bags[v].children)
+            if (!up_known_[c]) stack.push_back(c);
+        if (stack.size() > depth) continue;
+        stack.pop_back();
+        if (up_known_[v]) continue;
+        Factors<T> found = algebra_.reduce(own(v), tree_.bags[v].others);
+        if (team_.stopped()) break;
+        up_[v] = std::move(found);
+        up_known_[v] = 1;
+    }
+    return up_[root];
+}
+
+// What the parent of v knows without v, and the edges of v: factors over the bag and the parent's.
+template <class T, class S>
+Factors<T> Messages<T, S>::from_above(int v) {
+    const int parent = tree_.bags[v].parent;
+    Factors<T> list;
+    if (parent >= 0) {
+        list = above_[parent];
+        list.push_back(lines_[parent]);
+    }
+    for (const int s : parent >= 0 ? tree_.bags[parent].children : tree_.roots)
+        if (s != v) append(list, up(s));
+    for (const int e : tree_.bags[v].edges) list.push_back({nullptr, e});
+    return list;
+}
+
+template <class T, class S>
+const Factors<T>& Messages<T, S>::above(int v) {
+    std::vector<int> path;
+    for (int u = v; u >= 0 && !above_known_[u]; u = tree_.bags[u].parent) path.push_back(u);
+    for (; !path.empty() && !team_.stopped(); path.pop_back()) {
+        const int u = path.back();
+        Factors<T> list = from_above(u);
+        if (team_.stopped()) break;
+        above_[u] = algebra_.reduce(std::move(list), tree_.bags[u].kept);
+        above_known_[u] = !team_.stopped();
+    }
+    return above_[v];
+}
+
+template <class T, class S>
+std::vector<double> Messages<T, S>::conditional(int p) {
+    Factors<T> list = above(p);
+    for (const int c : tree_.bags[p].children) append(list, up(c));
+    if (team_.stopped()) return {};
+    list = algebra_.reduce(std::move(list), {p});
+    if (team_.stopped()) return {};
+    std::vector<double> sum = algebra_.line(list, p);
+    for (double& v : sum) v += algebra_.constant(list);
+    return sum;
+}
+
+template <class T, class S>
+Factors<T> Messages<T, S>::around(int p, int q) {
+    const int v = tree_.meeting(p, q), parent = tree_.bags[v].parent;
+    if (parent >= 0) above(parent);
+    for (const int c : tree_.bags[v].children) up(c);
+    if (team_.stopped()) return {};
+    Factors<T> list = from_above(v);
+    list.push_back(lines_[v]);
+    for (const int c : tree_.bags[v].children) append(list, up_[c]);
+    if (team_.stopped()) return {};
+    return algebra_.reduce(std::move(list), {std::min(p, q), std::max(p, q)});
+}
+
+namespace {
+
+// Follows the scopes of factors through the steps that a message takes.
+class Count {
+public:
+    Count(const std::vector<index_t>& sizes, std::size_t entry) : sizes_(sizes), entry_(entry) {}
+
+    double table(const Scope& scope) const {
+        const double n = product(scope, sizes_);
+        return 512 + (scope.size() > 1 ? static_cast<double>(entry_) * n : scope.empty() ? 0 : 8 * n);
+    }
+
+    // The scopes that are left; `made` is what the results that are among them take.
+    std::vector<Scope> reduce(std::vector<Scope> scopes, const Scope& keep, double& made) {
+        const std::size_t given = scopes.size();
+        const std::vector<Step> todo = steps(scopes, keep, sizes_);
+        std::vector<char> used(scopes.size(), 0);
+        double all = 1024 * static_cast<double>(scopes.size());
+        for (const Step& s : todo) {
+            all += table(s.scope);
+            operations += product(s.scope, sizes_) * static_cast<double>(sizes_[s.variable]);
+            for (const int k : s.used) used[k] = 1;
+        }
+        most = std::max(most, all);
+        std::vector<Scope> left;
+        for (std::size_t k = 0; k < scopes.size(); ++k) {
+            if (used[k]) continue;
+            if (k >= given) made += table(scopes[k]);
+            left.push_back(scopes[k]);
+        }
+        return left;
+    }
+
+    double operations = 0, most = 0;
+
+private:
+    const std::vector<index_t>& sizes_;
+    std::size_t entry_;
+};
+
+}  // namespace
+
+Demand demand(const EliminationTree& tree, const std::vector<index_t>& sizes, const Edge* edges, std::size_t entry) {
+    using Scopes = std::vector<Scope>;
+    Count count(sizes, entry);
+    const std::size_t n = sizes.size();
+    std::vector<Scopes> up(n), above(n);
+    double kept = 0, none = 0;
+    const auto append = [](Scopes& to, const Scopes& from) { to.insert(to.end(), from.begin(), from.end()); };
+    const auto own = [&](int v) {
+        Scopes list{{v}};
+        for (const int e : tree.bags[v].edges) list.push_back({edges[e].p, edges[e].q});
+        for (const int c : tree.bags[v].children) append(list, up[c]);
+        return list;
+    };
+    for (const int v : tree.order) up[v] = count.reduce(own(v), tree.bags[v].others, kept);
+    for (const int v : tree.traversal) {
+        const Bag& bag = tree.bags[v];
+        Scopes heard, beside;
+        if (bag.parent >= 0) {
+            heard = above[bag.parent];
+            heard.push_back({bag.parent});
+        }
+        for (const int s : bag.parent >= 0 ? tree.bags[bag.parent].children : tree.roots)
+            if (s != v) append(heard, up[s]);
+        for (const int u : bag.others) {
+            Scopes all = heard;
+            append(all, own(v));
+            const double before = count.operations;
+            count.reduce(all, {std::min(u, v), std::max(u, v)}, none);
+            count.operations = before;
+        }
+        for (const int e : bag.edges) heard.push_back({edges[e].p, edges[e].q});
+        above[v] = count.reduce(heard, bag.kept, kept);
+        beside = above[v];
+        for (const int c : bag.children) append(beside, up[c]);
+        count.reduce(beside, {v}, none);
+        kept += count.table({v}) + 64.0 * static_cast<double>(up[v].size() + above[v].size());
+    }
+    return {kept + count.most, count.operations};
+}
+
+template class Messages<float, float>;
+template class Messages<double, double>;
+template class Messages<double, float>;
+
+}  // namespace deblai::multimarginal

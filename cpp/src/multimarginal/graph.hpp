@@ -1,0 +1,21 @@
+// Problems whose edges are given: what multimarginal.hpp says, by messages along a junction tree.
+#pragma once
+
+#include "deblai/multimarginal.hpp"
+
+namespace deblai::multimarginal {
+
+template <class T>
+Progress graph_sinkhorn(const Problem<T>& problem, const Schedule& schedule, double* potentials, double* errors,
+                        double* values, const Control& control);
+template <class T>
+Summary graph_evaluate(const Problem<T>& problem, const double* potentials, const Output<T>& output,
+                       const Control& control);
+template <class T>
+std::size_t graph_workspace_bytes(const Problem<T>& problem, int threads, int memory);
+// The least c - (f_1 + ... + f_N), exactly, in float64; `nodes` counts the terms that were looked at. Void after a
+// stop.
+template <class T>
+Minimum graph_minimum(const Problem<T>& problem, const double* potentials, const Control& control = {});
+
+}  // namespace deblai::multimarginal

@@ -1,0 +1,2 @@
+#define DEBLAI_LEVEL baseline
+#include "../multimarginal/graph-inl.hpp"
