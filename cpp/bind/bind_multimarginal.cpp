@@ -5,8 +5,9 @@ namespace {
 
 py::tuple iterate(const Objects& points, const Objects& weights, const Objects& costs,
                   const std::vector<index_t>& sizes, int n_marginals, int kind, double s, double strength,
-                  double epsilon, const Edges& edges, double tol, index_t max_iter, int memory, const py::object& report,
-                  py::handle potentials, py::handle errors, py::handle values, int threads, const std::string& simd) {
+                  double epsilon, const Edges& edges, double tol, index_t max_iter, int memory,
+                  const py::object& report, py::handle potentials, py::handle errors, py::handle values, int threads,
+                  const std::string& simd) {
     return with_arguments(
         points, weights, costs, sizes, n_marginals, kind, s, strength, epsilon, edges, Device::cpu, [&](const auto& q) {
             double* const f = doubles(potentials, length(q), "potentials");
@@ -26,8 +27,8 @@ py::tuple iterate(const Objects& points, const Objects& weights, const Objects& 
 
 py::tuple evaluate(const Objects& points, const Objects& weights, const Objects& costs,
                    const std::vector<index_t>& sizes, int n_marginals, int kind, double s, double strength,
-                   double epsilon, const Edges& edges, py::handle potentials, const Objects& pairs, const Objects& grad_points,
-                   bool plans_only, int threads, const std::string& simd) {
+                   double epsilon, const Edges& edges, py::handle potentials, const Objects& pairs,
+                   const Objects& grad_points, bool plans_only, int threads, const std::string& simd) {
     return with_arguments(
         points, weights, costs, sizes, n_marginals, kind, s, strength, epsilon, edges, Device::cpu, [&](const auto& q) {
             using T = std::remove_cvref_t<decltype(*q.marginals->weights.data)>;
@@ -43,16 +44,15 @@ py::tuple evaluate(const Objects& points, const Objects& weights, const Objects&
 bool pair_plan(const Objects& points, const Objects& weights, const Objects& costs, const std::vector<index_t>& sizes,
                int n_marginals, int kind, double s, double strength, double epsilon, const Edges& edges,
                py::handle potentials, int p, int q, py::handle plan, int threads, const std::string& simd) {
-    return with_arguments(
-        points, weights, costs, sizes, n_marginals, kind, s, strength, epsilon, edges, Device::cpu,
-        [&](const auto& problem) {
-            using T = std::remove_cvref_t<decltype(*problem.marginals->weights.data)>;
-            double* const f = doubles(potentials, length(problem), "potentials");
-            const Matrix<T> out = matrix<T>(plan, "plan");
-            return interruptible(threads, simd, [&](const Control& control) {
-                return multimarginal::pair_plan(problem, f, p, q, out, control);
-            });
-        });
+    return with_arguments(points, weights, costs, sizes, n_marginals, kind, s, strength, epsilon, edges, Device::cpu,
+                          [&](const auto& problem) {
+                              using T = std::remove_cvref_t<decltype(*problem.marginals->weights.data)>;
+                              double* const f = doubles(potentials, length(problem), "potentials");
+                              const Matrix<T> out = matrix<T>(plan, "plan");
+                              return interruptible(threads, simd, [&](const Control& control) {
+                                  return multimarginal::pair_plan(problem, f, p, q, out, control);
+                              });
+                          });
 }
 
 std::size_t pair_workspace(const Objects& points, const Objects& weights, const Objects& costs,

@@ -77,9 +77,9 @@ template <class T>
 void random_graphs() {
     for (std::uint64_t seed = 1; seed <= sized(40, 6); ++seed) {
         const int n = 3 + static_cast<int>(seed % 3);
-        is_right(on_graph(random_case<T>(random_sizes(n, 6, seed), n, seed % 2 ? 1.0 : 0.1, 0, {},
-                                         {.zeros = true}, 1000 * seed),
-                          random_graph(n, seed)));
+        is_right(on_graph(
+            random_case<T>(random_sizes(n, 6, seed), n, seed % 2 ? 1.0 : 0.1, 0, {}, {.zeros = true}, 1000 * seed),
+            random_graph(n, seed)));
     }
 }
 
@@ -117,8 +117,9 @@ template <class T>
 void pairs_without_an_edge() {
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
         const int n = 3 + static_cast<int>(seed % 3);
-        Case<T> c = on_graph(random_case<T>(random_sizes(n, 5, seed), n, 0.3, seed % 2 ? 2 : 0, harmonic, {}, 31 * seed),
-                             random_graph(n, seed, 0.4));
+        Case<T> c =
+            on_graph(random_case<T>(random_sizes(n, 5, seed), n, 0.3, seed % 2 ? 2 : 0, harmonic, {}, 31 * seed),
+                     random_graph(n, seed, 0.4));
         const Run<T> r = sweep(c, {-1, 2});
         const Truth<T> truth(c);
         const mm::Problem<T> q = c.problem();
@@ -196,7 +197,8 @@ void any_number_of_threads() {
         for (const char* level : levels()) {
             const Run<T> one = sweep(c, {-1, 3, 3}, {.threads = 1, .simd = level});
             const Evaluated<T> plans = evaluate(c, one.potentials, {.threads = 1, .simd = level});
-            const mm::Minimum least = mm::graph_minimum(c.problem(), one.potentials.data(), {.threads = 1, .simd = level});
+            const mm::Minimum least =
+                mm::graph_minimum(c.problem(), one.potentials.data(), {.threads = 1, .simd = level});
             for (const int threads : {2, 5}) {
                 const Control control{.threads = threads, .simd = level};
                 CHECK(same(one, sweep(c, {-1, 3, 3}, control)), threads);
@@ -236,19 +238,22 @@ void stops() {
 
 template <class T>
 void refuses() {
-    const Case<T> good = on_graph(random_case<T>({5, 6, 7}, 3, 1, 0, {}, {}, 1), {{0, 1}, {1, 2}});
-    const auto refuse = [&](const std::string& message, const std::function<void(Case<T>&)>& change) {
-        Case<T> c = good;
+    const Edges path = {{0, 1}, {1, 2}};
+    const Case<T> good = on_graph(random_case<T>({5, 6, 7}, 3, 1, 0, {}, {}, 1), path),
+                  points = on_graph(random_case<T>({5, 6, 7}, 3, 1, 2, coulomb, {}, 1), path);
+    const auto refuse = [&](const std::string& message, const std::function<void(Case<T>&)>& change,
+                            const Case<T>* from = nullptr) {
+        Case<T> c = from ? *from : good;
         change(c);
         CHECK_THROWS(sweep(c, {0, 3}), InvalidValue, message);
         CHECK_THROWS(evaluate(c, std::vector<double>(c.length(), 0.0)), InvalidValue, message);
     };
     using Change = Case<T>;
     const std::string between = "[multimarginal.sinkhorn] graph: expected edges p < q between marginals that are there";
-    refuse(between, [](Change& c) { c.edges[0] = {1, 1}; });
-    refuse(between, [](Change& c) { c.edges[0] = {1, 0}; });
-    refuse(between, [](Change& c) { c.edges[1].q = 3; });
-    refuse(between, [](Change& c) { c.edges[1].p = -1; });
+    refuse(between, [](Change& c) { c.edges[0] = {1, 1}; }, &points);
+    refuse(between, [](Change& c) { c.edges[0] = {1, 0}; }, &points);
+    refuse(between, [](Change& c) { c.edges[1].q = 3; }, &points);
+    refuse(between, [](Change& c) { c.edges[1].p = -1; }, &points);
     refuse("[multimarginal.sinkhorn] graph: expected each edge once", [](Change& c) { c.edges[1] = c.edges[0]; });
     refuse("[multimarginal.sinkhorn] cost[1]: expected numbers or +inf, got nan",
            [](Change& c) { c.costs[1][3] = std::numeric_limits<T>::quiet_NaN(); });

@@ -44,11 +44,12 @@ void bounded(std::vector<index_t> sizes, int n_marginals, index_t d, int threads
 }
 
 // A path, a triangle, a ring, one of treewidth 3, and one whose last two marginals are alone.
-const std::vector<std::vector<mm::Edge>> graphs = {{{0, 1}, {1, 2}},
-                                                   {{0, 1}, {0, 2}, {1, 2}},
-                                                   {{0, 1}, {1, 2}, {2, 3}, {3, 4}, {0, 4}},
-                                                   {{0, 1}, {0, 2}, {0, 3}, {1, 2}, {1, 3}, {2, 3}, {1, 4}, {2, 4}, {3, 4}},
-                                                   {{0, 2}}};
+const std::vector<std::vector<mm::Edge>> graphs = {
+    {{0, 1}, {1, 2}},
+    {{0, 1}, {0, 2}, {1, 2}},
+    {{0, 1}, {1, 2}, {2, 3}, {3, 4}, {0, 4}},
+    {{0, 1}, {0, 2}, {0, 3}, {1, 2}, {1, 3}, {2, 3}, {1, 4}, {2, 4}, {3, 4}},
+    {{0, 2}}};
 
 template <class T>
 void all() {

@@ -43,9 +43,7 @@ struct Problem {
     index_t edge_count = 0;
 
     int distinct() const { return symmetric ? 1 : n_marginals; }
-    index_t pairs() const {
-        return edges ? edge_count : symmetric ? 1 : index_t{n_marginals} * (n_marginals - 1) / 2;
-    }
+    index_t pairs() const { return edges ? edge_count : symmetric ? 1 : index_t{n_marginals} * (n_marginals - 1) / 2; }
     // Where the pair p < q stands among all; -1 for one that is no edge.
     index_t pair(int p, int q) const {
         for (index_t e = 0; edges && e < edge_count; ++e)

@@ -9,15 +9,16 @@ inline constexpr index_t tile_rows = 64;   // of one block of a table
 inline constexpr index_t tile_cols = 128;  // whole panels of every instruction set
 inline constexpr index_t tile_depth = 128;
 
-// out(i, j) = log sum_k exp(left(i, k) + right(k, j)), or max_k; i < rows <= tile_rows, j < cols <= tile_cols, k < inner.
+// out(i, j) = log sum_k exp(left(i, k) + right(k, j)), or max_k; i < rows <= tile_rows, j < cols <= tile_cols, k <
+// inner.
 template <class T>
 struct Tile {
     index_t rows, cols, inner, ld_inner;  // cols: whole panels; left is -inf from inner on
-    const T* left;                  // rows of ld_inner
-    const T* right;                 // inner rows of tile_cols; -inf where there is no column
-    T *lift, *share;                // scratch: ld_inner each
-    T *packed_left, *packed_right;  // scratch: tile_rows x tile_depth, tile_depth x tile_cols
-    T* out;                         // tile_rows of tile_cols
+    const T* left;                        // rows of ld_inner
+    const T* right;                       // inner rows of tile_cols; -inf where there is no column
+    T *lift, *share;                      // scratch: ld_inner each
+    T *packed_left, *packed_right;        // scratch: tile_rows x tile_depth, tile_depth x tile_cols
+    T* out;                               // tile_rows of tile_cols
 };
 
 template <class T>

@@ -120,7 +120,7 @@ std::size_t bytes_of(const Problem<T>& q, const EliminationTree& tree, int threa
     const std::size_t past = memory > 0 ? 2 * (std::size_t(memory) + 2) : 0;
     const std::size_t d = q.costs ? 0 : q.marginals[0].points.cols;
     std::size_t host = 0;
-    for (const index_t n : sizes_of(q)) host += n * sizeof(double) * (10 + past + d);
+    for (const index_t n : sizes_of(q)) host += n * sizeof(double) * (12 + past + d);
     const double tables = demand(tree, sizes_of(q), q.edges, entry).bytes;
     const double all = tables + static_cast<double>(host + Algebra<T, T>::shared_bytes(q)) +
                        static_cast<double>(count * (Algebra<T, T>::scratch_bytes(q, width_of(tree)) + 256)) +
@@ -169,13 +169,17 @@ Summary graph_evaluate(const Problem<T>& q, const double* potentials, const Outp
             if (!ahead && !tally.wants(p)) continue;
             const PairRows<T> rows(list, sums.algebra, kernels, p, r);
             const index_t n = q.marginals[p].size, m = q.marginals[r].size;
-            blocks(team, n, [&](index_t i, int worker) {
-                T* const M = sums.algebra.spare(worker, 0);
-                T* const plan = sums.algebra.spare(worker, 1);
-                sums.algebra.edge_row(e, p, i, r, worker, M);
-                rows.row(i, M, plan, plan);
+            const Algebra<T, T>& algebra = sums.algebra;
+            blocks(team, n, [&](index_t k, int worker) {
+                T *const M = algebra.spare(worker, 0), *const plan = algebra.spare(worker, 1);
+                T *const costs = algebra.spare(worker, 2), *const row = algebra.spare(worker, 3);
+                algebra.edge_row(e, p, k, r, worker, M);
+                rows.row(k, M, row, row);
+                algebra.to_natural(r, row, plan);
+                algebra.to_natural(r, M, costs);
+                const index_t i = algebra.natural(p, k);
                 for (index_t j = 0; ahead && wanted && j < m; ++j) wanted(i, j) = plan[j];
-                tally.row(p, r, i, plan, M, m, ahead, false);
+                tally.row(p, r, i, plan, costs, m, ahead, false);
             });
         }
     }
@@ -207,7 +211,7 @@ bool pair_plan(const Problem<T>& q, const double* potentials, int p, int r, Matr
         else
             std::fill(M, M + sums.algebra.padded_size(r), T(0));
         rows.row(i, M, row, row);
-        for (index_t j = 0; j < plan.cols; ++j) plan(i, j) = row[j];
+        for (index_t j = 0; j < plan.cols; ++j) plan(sums.algebra.natural(p, i), sums.algebra.natural(r, j)) = row[j];
     });
     return !team.stopped();
 }
@@ -235,7 +239,8 @@ Minimum graph_minimum(const Problem<T>& q, const double* potentials, const Contr
     found.at.assign(q.n_marginals, 0);
     if (team.stopped()) return {-infinity, infinity, false, 0, {}};
     for (const int v : tree.traversal) {
-        std::vector<double> score = lines[v];
+        std::vector<double> score(lines[v].size());
+        algebra.from_natural(v, lines[v].data(), score.data());
         for (const int e : tree.bags[v].edges) {
             const int u = q.edges[e].p == v ? q.edges[e].q : q.edges[e].p;
             double* const row = algebra.spare(0, 0);
@@ -246,12 +251,15 @@ Minimum graph_minimum(const Problem<T>& q, const double* potentials, const Contr
             for (const auto& f : messages.up(c)) algebra.add_at(f, v, found.at.data(), score);
         found.at[v] = std::max_element(score.begin(), score.end()) - score.begin();
     }
-    for (int p = 0; p < q.n_marginals; ++p) found.best -= lines[p][found.at[p]];
     for (index_t e = 0; e < q.edge_count; ++e) {
         const auto [a, b] = q.edges[e];
         double* const row = algebra.spare(0, 0);
         algebra.edge_row(static_cast<int>(e), a, found.at[a], b, 0, row);
         found.best -= row[found.at[b]];
+    }
+    for (int p = 0; p < q.n_marginals; ++p) {
+        found.at[p] = algebra.natural(p, found.at[p]);
+        found.best -= lines[p][found.at[p]];
     }
     return found;
 }

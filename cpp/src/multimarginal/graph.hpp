@@ -13,7 +13,8 @@ Summary graph_evaluate(const Problem<T>& problem, const double* potentials, cons
                        const Control& control);
 template <class T>
 std::size_t graph_workspace_bytes(const Problem<T>& problem, int threads, int memory);
-// The least c - (f_1 + ... + f_N), exactly, in float64; `nodes` counts the terms that were looked at. Void after a stop.
+// The least c - (f_1 + ... + f_N), exactly, in float64; `nodes` counts the terms that were looked at. Void after a
+// stop.
 template <class T>
 Minimum graph_minimum(const Problem<T>& problem, const double* potentials, const Control& control = {});
 

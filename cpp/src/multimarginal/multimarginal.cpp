@@ -1,7 +1,7 @@
 #include "deblai/multimarginal.hpp"
 
-#include "levels.hpp"
 #include "graph.hpp"
+#include "levels.hpp"
 #include "multimarginal-sums.hpp"
 #include "tally.hpp"
 
