@@ -114,16 +114,17 @@ void blocks(Team& team, index_t n, const F& f) {
     team.run((n + block - 1) / block, run);
 }
 
-template <class T>
-std::size_t bytes_of(const Problem<T>& q, const EliminationTree& tree, int threads, int memory, std::size_t entry) {
+// With tables of T, of a problem of S.
+template <class T, class S>
+std::size_t bytes_of(const Problem<S>& q, const EliminationTree& tree, int threads, int memory) {
     const std::size_t count = threads > 0 ? threads : hardware_threads();
     const std::size_t past = memory > 0 ? 2 * (std::size_t(memory) + 2) : 0;
     const std::size_t d = q.costs ? 0 : q.marginals[0].points.cols;
     std::size_t host = 0;
     for (const index_t n : sizes_of(q)) host += n * sizeof(double) * (12 + past + d);
-    const double tables = demand(tree, sizes_of(q), q.edges, entry).bytes;
-    const double all = tables + static_cast<double>(host + Algebra<T, T>::shared_bytes(q)) +
-                       static_cast<double>(count * (Algebra<T, T>::scratch_bytes(q, width_of(tree)) + 256)) +
+    const double tables = demand(tree, sizes_of(q), q.edges, sizeof(T)).bytes;
+    const double all = tables + static_cast<double>(host + Algebra<T, S>::shared_bytes(q)) +
+                       static_cast<double>(count * (Algebra<T, S>::scratch_bytes(q, width_of(tree)) + 256)) +
                        2048.0 * q.n_marginals + 128.0 * static_cast<double>(q.edge_count) + 8192;
     return all < 0x1p62 ? static_cast<std::size_t>(all) : std::size_t{1} << 62;
 }
@@ -266,12 +267,17 @@ Minimum graph_minimum(const Problem<T>& q, const double* potentials, const Contr
 
 template <class T>
 std::size_t graph_workspace_bytes(const Problem<T>& q, int threads, int memory) {
-    return bytes_of(q, tree_of(q), threads, memory, sizeof(T));
+    return bytes_of<T>(q, tree_of(q), threads, memory);
+}
+
+template <class T>
+std::size_t graph_minimum_bytes(const Problem<T>& q, int threads) {
+    return bytes_of<double>(q, tree_of(q), threads, 0);
 }
 
 template <class T>
 std::size_t pair_workspace_bytes(const Problem<T>& q, int p, int r, int threads) {
-    return bytes_of(q, tree_of(q, {p, r}), threads, 0, sizeof(T));
+    return bytes_of<T>(q, tree_of(q, {p, r}), threads, 0);
 }
 
 std::vector<std::vector<int>> elimination_bags(const std::vector<index_t>& sizes, const std::vector<Edge>& edges) {
@@ -289,6 +295,7 @@ std::vector<std::vector<int>> elimination_bags(const std::vector<index_t>& sizes
     template Summary graph_evaluate(const Problem<T>&, const double*, const Output<T>&, const Control&);             \
     template bool pair_plan(const Problem<T>&, const double*, int, int, Matrix<T>, const Control&);                  \
     template Minimum graph_minimum(const Problem<T>&, const double*, const Control&);                                \
+    template std::size_t graph_minimum_bytes(const Problem<T>&, int);                                                \
     template std::size_t graph_workspace_bytes(const Problem<T>&, int, int);                                         \
     template std::size_t pair_workspace_bytes(const Problem<T>&, int, int, int);
 DEBLAI_INSTANCES(float)
