@@ -15,5 +15,8 @@ template <class T>
 std::size_t graph_workspace_bytes(const Problem<T>& problem, int threads, int memory);
 template <class T>
 Minimum graph_minimum(const Problem<T>& problem, const double* potentials, const Control& control = {});
+// Bytes that it allocates at most.
+template <class T>
+std::size_t graph_minimum_bytes(const Problem<T>& problem, int threads);
 
 }  // namespace deblai::multimarginal
