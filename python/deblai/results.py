@@ -8,8 +8,17 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from . import errors
+from ._sparse import SeidlResult, SparseResult
 
-__all__ = ["Cells", "FlowResult", "MultimarginalResult", "QuantizationResult", "SlicedResult"]
+__all__ = [
+    "Cells",
+    "FlowResult",
+    "MultimarginalResult",
+    "QuantizationResult",
+    "SeidlResult",
+    "SlicedResult",
+    "SparseResult",
+]
 
 
 def _with_error(value: Any, stderr: Any) -> str:

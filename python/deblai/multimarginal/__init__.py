@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+
+
+from ._seidl import seidl
 from ._sinkhorn import sinkhorn
 
-__all__ = ["sinkhorn"]
+__all__ = ["genetic", "linear_program", "seidl", "sinkhorn"]
