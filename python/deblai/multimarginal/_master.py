@@ -71,6 +71,15 @@ class Master:
         self.model.deleteCols(len(columns), columns.astype(np.int32))
         self.n_columns -= len(columns)
 
+    def price(self, costs: Array) -> None:
+        """Give all columns new costs."""
+        index = np.arange(self.n_columns, dtype=np.int32)
+        self.model.changeColsCost(self.n_columns, index, np.asarray(costs, np.float64))
+
+    def close(self, count: int) -> None:
+        """Fix the first columns at 0."""
+        self.model.changeColsBounds(count, np.arange(count, dtype=np.int32), np.zeros(count), np.zeros(count))
+
     def solve(self) -> Solved:
         """Solve from the basis of the last time; a basis that led nowhere is given up once."""
         status = self.highspy.HighsModelStatus
