@@ -4,6 +4,12 @@ from collections.abc import Callable, Sequence
 
 _View = object  # a capsule around deblai::View
 
+def columns_least(
+    costs: _View, potential: _View, n_particles: int, threshold: float, budget: int, threads: int
+) -> tuple[float, bool, int, list[float], list[int]]: ...
+def columns_price(
+    costs: _View, potential: _View, parents: _View, pairs: bool, gain: _View, to: _View, threads: int
+) -> bool: ...
 def laguerre(
     sites: _View,
     psi: _View | None,

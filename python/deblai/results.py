@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import errors
+from ._sparse import SeidlResult, SparseResult
 
 __all__ = [
     "Cells",
@@ -19,7 +20,9 @@ __all__ = [
     "FlowResult",
     "MultimarginalResult",
     "QuantizationResult",
+    "SeidlResult",
     "SlicedResult",
+    "SparseResult",
 ]
 
 
