@@ -198,8 +198,8 @@ def sinkhorn(
     Five clouds on a ring, each near the next:
 
     >>> clouds = [np.random.default_rng(k).random((40 + k, 2)) for k in range(5)]
-    >>> r = deblai.multimarginal.sinkhorn(clouds, cost="sqeuclidean", graph="ring", epsilon=0.05)
-    >>> bool(r.converged), r.pair_marginal(0, 2).shape
+    >>> ring = deblai.multimarginal.sinkhorn(clouds, cost="sqeuclidean", graph="ring", epsilon=0.05)
+    >>> bool(ring.converged), ring.pair_marginal(0, 2).shape
     (True, (40, 42))
 
     The intervals hold the true values, whatever the potentials:
