@@ -58,7 +58,7 @@ def least(h: Problem) -> tuple[float, float]:
     """Return lower bounds of the cost of a tuple, and of the sum of the negative ones among its pairs."""
     if h.points[0] is None:
         smallest = [float(m.min()) for m in h.matrices]
-        count = h.n_marginals * (h.n_marginals - 1) // 2 if h.symmetric or h.shared else 1
+        count = len(every_pair(h)) if h.symmetric or h.shared else 1
         smallest = smallest * count
     else:
         low, high = (f([f(x, axis=0) for x in h.points], axis=0) for f in (np.min, np.max))
