@@ -135,10 +135,10 @@ class _Bounds:
         return min(found), found[1]  # OT_0 <= OT_epsilon
 
 
-def gap(q: Problem, potentials: Array) -> float:
-    """Return the width of the certified interval of OT_epsilon."""
+def entropic(q: Problem, potentials: Array) -> tuple[float, float]:
+    """Return bounds of OT_epsilon."""
     bounds = _Bounds(q, potentials)
-    return bounds.upper(sharp=False)[1] - bounds.value_lower()
+    return bounds.value_lower(), bounds.upper(sharp=False)[1]
 
 
 def certify(q: Problem, potentials: Array, budget: int | None) -> Interval:

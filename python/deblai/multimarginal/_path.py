@@ -19,7 +19,7 @@ from ._tuples import spread
 
 CHUNK = 100_000  # sweeps of one call of the kernel, which its arrays of errors are sized for
 FIRST, NEXT = 50, 20  # sweeps before Newton's steps, from a cold and from a warm start
-ROUGH, FINE = 1e-2, 1e-5  # marginal error of a rung by sweeps, and by Newton's steps
+ROUGH, FAIR, FINE = 1e-2, 1e-3, 1e-5  # marginal error of a rung by sweeps, where steps are dear, and by steps
 STEPS = 200  # of Newton's on one rung
 RATIO = 2.0  # of one rung's epsilon to the next one's
 LARGE = 0.1  # epsilon over the spread of the cost, from which a cold start is near enough
@@ -120,15 +120,15 @@ class Path:
 
     def descend(self, rungs: tuple[float, ...], newton: bool) -> None:
         """Warm the potentials up on a ladder of epsilon above the problem's, and come back to the problem."""
-        target = self.q
+        target, dear = self.q, newton and _newton.dear(self.q)
         past: list[tuple[float, Array]] = []
         for epsilon in rungs:
             if self.left <= FIRST:  # the rest is for the problem itself
                 break
             self.extrapolate(past, epsilon)
             self.at(target._replace(epsilon=epsilon))
-            self.sweep(min(NEXT if past else FIRST, self.left - NEXT), ROUGH)
-            if newton:
+            swept = self.sweep(min(NEXT if past else FIRST, self.left - NEXT), FAIR if dear else ROUGH)
+            if newton and not (dear and swept):
                 self.newton(FINE, spare=NEXT)
             past = [*past[-1:], (epsilon, self.potentials.copy())]
         if not self.stopped:
