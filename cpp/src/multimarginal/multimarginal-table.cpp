@@ -56,8 +56,10 @@ typename PairTable<T>::Cut PairTable<T>::cut(const Problem<T>& problem, const Ro
     Cut c;
     c.capacity = std::max<index_t>(1, (index_t{1} << 20) / std::max(lda, ldb) / run);
     if (runs < static_cast<double>(c.capacity)) c.capacity = static_cast<index_t>(runs);
-    c.block_rows = rows >= 32 ? 4 : 1;
-    c.block_columns = std::clamp<index_t>(columns / 2, 1, 8);
+    // A small and deep table is cut across its depth, others into blocks.
+    const bool deep = rows * columns <= 16 && c.capacity >= 16;
+    c.block_rows = deep ? rows : rows >= 32 ? 4 : 1;
+    c.block_columns = deep ? columns : std::clamp<index_t>(columns / 2, 1, 8);
     const index_t tasks =
         (rows + c.block_rows - 1) / c.block_rows * ((columns + c.block_columns - 1) / c.block_columns);
     c.slices = std::clamp<index_t>(16 / tasks, 1, c.capacity);
@@ -184,14 +186,14 @@ bool PairTable<T>::fill(int p, int q, bool half) {
 // What the tuple of a slab adds to M of the contracted point, for a panel of p.
 template <class T>
 void PairTable<T>::beside(const Chunk<T>& chunk, std::size_t slab, int p, index_t begin, T* out) const {
-    std::fill_n(out, panel<T>, T(0));
     const std::size_t depth = roles_.fixed.size();
+    if (depth == 0) std::fill_n(out, panel<T>, T(0));
     for (std::size_t l = 0; l < depth; ++l) {
         const Grid<T> M = store_.grid(roles_.fixed[l], p);
         const index_t at = chunk.tuples[slab * depth + l];
         const T* const from = M.turned ? M.data + begin * M.ld + at : M.data + at * M.ld + begin;
         const index_t step = M.turned ? M.ld : 1;
-        for (index_t c = 0; c < panel<T>; ++c) out[c] += from[c * step];
+        for (index_t c = 0; c < panel<T>; ++c) out[c] = from[c * step] + (l ? out[c] : T(0));
     }
 }
 
@@ -271,7 +273,8 @@ void PairTable<T>::scale(const Chunk<T>& chunk, int side, index_t panel_at, T* s
     const T none = -std::numeric_limits<T>::infinity();
     const Operand<T> M{store_.grid(roles_.r, p), 0, store_.side(roles_.r).size, begin, zeros_.data(),
                        lift_ - lift_ / 3 * 2};
-    T own[panel<T>], others[panel<T>], below[panel<T>], factor[panel<T>];
+    constexpr std::size_t at_once = 16;  // slabs
+    T own[panel<T>], others[panel<T>], below[panel<T>], exponents[at_once * panel<T>], scales[at_once * panel<T>];
     std::fill_n(own, panel<T>, none);
     kernels_.highest(M, zeros_.data(), own);
     T* const top = &tops_[side][begin];
@@ -284,17 +287,24 @@ void PairTable<T>::scale(const Chunk<T>& chunk, int side, index_t panel_at, T* s
     for (index_t c = 0; c < panel<T>; ++c) below[c] = own[c] > none ? own[c] : -none;
     kernels_.pack(M, below, stored);
     T* const out = reinterpret_cast<T*>(factors_[side].get()) + begin * cut_.capacity;
-    for (std::size_t s = 0; s < chunk.slabs.size(); ++s) {
-        const Slab& slab = chunk.slabs[s];
-        beside(chunk, s, p, begin, others);
-        for (index_t c = 0; c < panel<T>; ++c)
-            others[c] = top[c] > none ? others[c] + own[c] + slab_tops_[s] - top[c] : none;
-        kernels_.lifted(others, panel<T>, T(0), lift_ / 3, factor);
-        kernels_.scale(stored + slab.first * panel<T>, &row_weights_[slab.at], factor, slab.last - slab.first,
-                       out + slab.at * panel<T>);
-        if (std::all_of(factor, factor + panel<T>, [](T v) { return v == 0; })) continue;
-        for (index_t k = slab.at / run; k <= (slab.at + slab.last - slab.first - 1) / run; ++k)
-            live_[side][panel_at * (cut_.capacity / run) + k] = 1;
+    for (std::size_t first = 0; first < chunk.slabs.size(); first += at_once) {
+        const std::size_t last = std::min(chunk.slabs.size(), first + at_once);
+        for (std::size_t s = first; s < last; ++s) {
+            beside(chunk, s, p, begin, others);
+            for (index_t c = 0; c < panel<T>; ++c)
+                exponents[(s - first) * panel<T> + c] =
+                    top[c] > none ? others[c] + own[c] + slab_tops_[s] - top[c] : none;
+        }
+        kernels_.lifted(exponents, static_cast<index_t>(last - first) * panel<T>, T(0), lift_ / 3, scales);
+        for (std::size_t s = first; s < last; ++s) {
+            const Slab& slab = chunk.slabs[s];
+            const T* const v = scales + (s - first) * panel<T>;
+            kernels_.scale(stored + slab.first * panel<T>, &row_weights_[slab.at], v, slab.last - slab.first,
+                           out + slab.at * panel<T>);
+            if (std::all_of(v, v + panel<T>, [](T x) { return x == 0; })) continue;
+            for (index_t k = slab.at / run; k <= (slab.at + slab.last - slab.first - 1) / run; ++k)
+                live_[side][panel_at * (cut_.capacity / run) + k] = 1;
+        }
     }
 }
 
