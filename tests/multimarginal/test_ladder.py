@@ -186,6 +186,7 @@ def test_an_interrupt_keeps_the_epsilons_that_were_done():
         ({"epsilons": 0.1}, "epsilons: expected positive numbers, got 0.1"),
         ({"epsilons": ["small"]}, "epsilons: expected a number, got 'small'"),
         ({"epsilons": [1], "limit": np.nan}, "limit: expected a finite number"),
+        ({"epsilons": [1], "weights": np.ones((2, 5))}, "points: expected one problem, got a batch"),
         ({"epsilons": [1], "tuples": [[0, 1]]}, r"tuples: expected integers \(k, 3\)"),
         ({"epsilons": [1], "tuples": [[0, 1, 7]]}, "tuples: expected indices of points, got some out of range"),
     ],

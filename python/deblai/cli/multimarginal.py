@@ -168,9 +168,9 @@ def _grid(options: argparse.Namespace) -> tuple[Any, Any, int]:
     longest = max(values.shape)
     edges = [np.linspace(0, side / longest, side + 1) for side in values.shape]
     mass: Array = np.asarray(values, np.float64)
+    block = 1 if most is None else -(-longest // most)  # pixels to a cell; those at the far ends may be smaller
     for axis, side in enumerate(values.shape):
-        wanted = side if most is None else max(1, min(side, round(side * most / longest)))
-        first = np.linspace(0, side, wanted + 1).round().astype(int)
+        first = np.append(np.arange(0, side, block), side)
         mass = np.add.reduceat(mass, first[:-1], axis=axis)
         edges[axis] = edges[axis][first]
     centres = np.stack(np.meshgrid(*((e[1:] + e[:-1]) / 2 for e in edges), indexing="ij"), axis=-1)
