@@ -120,6 +120,7 @@ void raise(const char* name, const char* message);
 // Maps deblai's C++ errors to the classes of deblai.errors.
 void register_errors();
 
+void register_columns(py::module_& m);
 void register_laguerre(py::module_& m);
 void register_lloyd(py::module_& m);
 void register_runtime(py::module_& m);

@@ -122,8 +122,8 @@ struct Outputs {
 inline auto definer(py::module_& m) {
     return [&m](const char* name, auto f, auto... more) {
         m.def(name, f, py::arg("points"), py::arg("weights"), py::arg("costs"), py::arg("sizes"),
-              py::arg("n_marginals"), py::arg("kind"), py::arg("s"), py::arg("strength"), py::arg("epsilon"), py::arg("edges"),
-              more...);
+              py::arg("n_marginals"), py::arg("kind"), py::arg("s"), py::arg("strength"), py::arg("epsilon"),
+              py::arg("edges"), more...);
     };
 }
 

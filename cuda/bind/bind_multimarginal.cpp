@@ -7,32 +7,35 @@ namespace {
 
 py::tuple iterate(const Objects& points, const Objects& weights, const Objects& costs,
                   const std::vector<index_t>& sizes, int n_marginals, int kind, double s, double strength,
-                  double epsilon, const Edges& edges, double tol, index_t max_iter, int memory, const py::object& report,
-                  py::handle potentials, py::handle errors, py::handle values, std::uintptr_t stream, int device) {
-    return with_arguments(
-        points, weights, costs, sizes, n_marginals, kind, s, strength, epsilon, edges, Device::cuda, [&](const auto& q) {
-            double* const f = doubles(potentials, length(q), "potentials");
-            double* const e = doubles(errors, max_iter, "errors");
-            double* const v = doubles(values, max_iter, "values");
-            Report call{report, {}};
-            multimarginal::Schedule schedule{tol, max_iter, memory};
-            if (!report.is_none()) schedule.report = &Report::run;
-            schedule.context = &call;
-            const multimarginal::Progress done = interruptible(0, "", [&](const Control& control) {
-                return cuda::multimarginal::sinkhorn(q, schedule, f, e, v, reinterpret_cast<void*>(stream), device,
-                                                     control.poll, control.context);
-            });
-            if (call.raised) throw *call.raised;
-            return py::make_tuple(done.sweeps, done.converged);
-        });
+                  double epsilon, const Edges& edges, double tol, index_t max_iter, int memory,
+                  const py::object& report, py::handle potentials, py::handle errors, py::handle values,
+                  std::uintptr_t stream, int device) {
+    return with_arguments(points, weights, costs, sizes, n_marginals, kind, s, strength, epsilon, edges, Device::cuda,
+                          [&](const auto& q) {
+                              double* const f = doubles(potentials, length(q), "potentials");
+                              double* const e = doubles(errors, max_iter, "errors");
+                              double* const v = doubles(values, max_iter, "values");
+                              Report call{report, {}};
+                              multimarginal::Schedule schedule{tol, max_iter, memory};
+                              if (!report.is_none()) schedule.report = &Report::run;
+                              schedule.context = &call;
+                              const multimarginal::Progress done = interruptible(0, "", [&](const Control& control) {
+                                  return cuda::multimarginal::sinkhorn(q, schedule, f, e, v,
+                                                                       reinterpret_cast<void*>(stream), device,
+                                                                       control.poll, control.context);
+                              });
+                              if (call.raised) throw *call.raised;
+                              return py::make_tuple(done.sweeps, done.converged);
+                          });
 }
 
 py::tuple evaluate(const Objects& points, const Objects& weights, const Objects& costs,
                    const std::vector<index_t>& sizes, int n_marginals, int kind, double s, double strength,
-                   double epsilon, const Edges& edges, py::handle potentials, const Objects& pairs, const Objects& grad_points,
-                   bool plans_only, std::uintptr_t stream, int device) {
+                   double epsilon, const Edges& edges, py::handle potentials, const Objects& pairs,
+                   const Objects& grad_points, bool plans_only, std::uintptr_t stream, int device) {
     return with_arguments(
-        points, weights, costs, sizes, n_marginals, kind, s, strength, epsilon, edges, Device::cuda, [&](const auto& q) {
+        points, weights, costs, sizes, n_marginals, kind, s, strength, epsilon, edges, Device::cuda,
+        [&](const auto& q) {
             using T = std::remove_cvref_t<decltype(*q.marginals->weights.data)>;
             double* const f = doubles(potentials, length(q), "potentials");
             const Outputs<T> outputs(q, pairs, grad_points, plans_only, Device::cuda);
@@ -40,7 +43,7 @@ py::tuple evaluate(const Objects& points, const Objects& weights, const Objects&
                 return cuda::multimarginal::evaluate(q, f, outputs.output, reinterpret_cast<void*>(stream), device,
                                                      control.poll, control.context);
             });
-            return py::make_tuple(r.value, r.value_linear, r.mass, r.marginal_error, r.exact_rows);
+            return py::make_tuple(r.value, r.value_linear, r.mass, r.marginal_error, r.marginals, r.exact_rows);
         });
 }
 

@@ -83,7 +83,7 @@ def multimarginal_evaluate(
     plans_only: bool,
     stream: int,
     device: int,
-) -> tuple[float, float, float, float, int]: ...
+) -> tuple[float, float, float, float, list[float], int]: ...
 def sliced(
     x: _View,
     y: _View,

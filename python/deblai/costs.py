@@ -31,6 +31,13 @@ class PairCost:
     s: ClassVar[float] = 1.0
     strength: ClassVar[float] = 1.0
 
+    @property
+    def convex_decreasing(self) -> bool:
+        """Whether the cost is convex and decreasing in r: its optimal maps on the line are then known exactly."""
+        if self.kind == "power":
+            return self.strength < 0 and self.s <= 1
+        return self.kind in ("riesz", "log", "yukawa") and self.strength > 0
+
 
 @dataclass(frozen=True)
 class Riesz(PairCost):

@@ -225,7 +225,8 @@ public:
         return out;
     }
 
-    // Plain sweeps, as the header states them; errors and dual values beside. `order`: whose turn it is, if not 0, 1, ...
+    // Plain sweeps, as the header states them; errors and dual values beside. `order`: whose turn it is, if not 0, 1,
+    // ...
     Run<T> sweep(index_t count, const std::vector<int>& order = {}) const {
         Run<T> r{std::vector<double>(at_.back(), 0.0), {}, {}};
         const double n = c_.n_marginals;

@@ -1,5 +1,6 @@
 // workspace_bytes is an upper bound of what one call asks operator new for, and grows as n^2, not n^N.
 #include "counted_new.hpp"
+#include "multimarginal/graph.hpp"
 #include "multimarginal_support.hpp"
 
 namespace {
@@ -24,6 +25,7 @@ void bounded(std::vector<index_t> sizes, int n_marginals, index_t d, int threads
         store.emplace_back(c.sizes[p] * d);
         gradients.push_back({store.back().data(), c.sizes[p], d, d, 1});
     }
+    std::vector<T> far(edges.empty() ? 0 : c.sizes[0] * c.sizes[2]);
     const std::size_t promised = mm::workspace_bytes(q, threads, memory), before = live;
     const auto asked = [&](const auto& call) {
         peak = before;
@@ -39,16 +41,27 @@ void bounded(std::vector<index_t> sizes, int n_marginals, index_t d, int threads
         mm::evaluate(q, f.data(), out, {.threads = threads});
     });
     CHECK(evaluated <= promised, evaluated, promised, n_marginals, sizes[0], d, threads, memory);
+    if (!edges.empty()) {
+        const std::size_t other = asked([&] {
+            mm::pair_plan(q, f.data(), 0, 2, Matrix<T>{far.data(), c.sizes[0], c.sizes[2], c.sizes[2], 1},
+                          {.threads = threads});
+        });
+        const std::size_t bound = mm::pair_workspace_bytes(q, 0, 2, threads);
+        CHECK(other <= bound, other, bound, n_marginals, sizes[0], d, threads);
+        const std::size_t least = asked([&] { mm::graph_minimum(q, f.data(), {.threads = threads}); });
+        CHECK(least <= mm::graph_minimum_bytes(q, threads), least, mm::graph_minimum_bytes(q, threads), sizes[0], d);
+    }
     // Not a wild guess.
     if (threads == 1) CHECK(promised <= 2 * std::max(swept, evaluated) + 300000, swept, evaluated, promised, sizes[0]);
 }
 
 // A path, a triangle, a ring, one of treewidth 3, and one whose last two marginals are alone.
-const std::vector<std::vector<mm::Edge>> graphs = {{{0, 1}, {1, 2}},
-                                                   {{0, 1}, {0, 2}, {1, 2}},
-                                                   {{0, 1}, {1, 2}, {2, 3}, {3, 4}, {0, 4}},
-                                                   {{0, 1}, {0, 2}, {0, 3}, {1, 2}, {1, 3}, {2, 3}, {1, 4}, {2, 4}, {3, 4}},
-                                                   {{0, 2}}};
+const std::vector<std::vector<mm::Edge>> graphs = {
+    {{0, 1}, {1, 2}},
+    {{0, 1}, {0, 2}, {1, 2}},
+    {{0, 1}, {1, 2}, {2, 3}, {3, 4}, {0, 4}},
+    {{0, 1}, {0, 2}, {0, 3}, {1, 2}, {1, 3}, {2, 3}, {1, 4}, {2, 4}, {3, 4}},
+    {{0, 2}}};
 
 template <class T>
 void all() {

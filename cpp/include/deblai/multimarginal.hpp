@@ -90,8 +90,9 @@ struct Summary {
     double value;         // sum_p <a_p, f_p> - epsilon (mass - 1), a lower bound of the minimum
     double value_linear;  // <c, plan>
     double mass;
-    double marginal_error;   // the largest L1 error of a marginal
-    bool finished;           // false after a stop: all void
+    double marginal_error;               // the largest L1 error of a marginal
+    bool finished;                       // false after a stop: all void
+    std::vector<double> marginals = {};  // of the plan, laid out as the potentials are
     index_t exact_rows = 0;  // of the plans of pairs, summed term by term where a product might have underflowed
 };
 
@@ -103,15 +104,6 @@ Summary evaluate(const Problem<T>& problem, const double* potentials, const Outp
 template <class T>
 bool pair_plan(const Problem<T>& problem, const double* potentials, int p, int q, Matrix<T> plan,
                const Control& control = {});
-
-// A lower bound of the least c - (f_1 + ... + f_N) over all tuples of points that have mass, and a tuple.
-struct Minimum {
-    double value;  // infinite where every tuple's cost is
-    double best;   // attained
-    bool exact;    // whether `value` is the minimum, up to rounding
-    std::int64_t nodes;
-    std::vector<index_t> at;
-};
 
 // Bytes that one call of either allocates at most, sweeps with so much memory of the acceleration.
 template <class T>

@@ -56,6 +56,16 @@ public:
 
     const std::vector<index_t>& sizes() const { return sizes_; }
     index_t padded_size(int p) const { return padded<T>(sizes_[p]); }
+    // Tables list points that are near each other together: the k-th of p is the natural(p, k)-th of those given.
+    index_t natural(int p, index_t k) const { return order_[p].empty() ? k : order_[p][k]; }
+    template <class V>
+    void to_natural(int p, const V* from, V* to) const {
+        for (index_t k = 0; k < sizes_[p]; ++k) to[natural(p, k)] = from[k];
+    }
+    template <class V>
+    void from_natural(int p, const V* from, V* to) const {
+        for (index_t k = 0; k < sizes_[p]; ++k) to[k] = from[natural(p, k)];
+    }
     Scope scope_of(const Factor<T>& f) const;
     // Eliminates all variables but those to keep. Void after a stop.
     Factors<T> reduce(Factors<T> list, const Scope& keep);
@@ -78,7 +88,7 @@ private:
         index_t begin, count;
     };
     struct Scratch {
-        T *row, *x, *strip, *lift, *share, *inner, *spare[2], *left, *right, *coupled, *packed_left, *packed_right,
+        T *row, *x, *strip, *lift, *share, *inner, *spare[4], *left, *right, *coupled, *packed_left, *packed_right,
             *out;
         index_t* at;
         std::size_t bytes;
@@ -112,7 +122,8 @@ private:
     const Instructions<T> instructions_;
     Team& team_;
     std::vector<index_t> sizes_;
-    std::vector<std::vector<T>> points_;  // coordinate-major, padded
+    std::vector<std::vector<T>> points_;       // coordinate-major, padded
+    std::vector<std::vector<index_t>> order_;  // empty: as given
     Buffer scratch_;
     std::size_t scratch_bytes_ = 0;
     std::vector<T> lifted_;  // the lines of the variable that is being eliminated, at most 0

@@ -19,6 +19,7 @@ template <class T>
 inline constexpr T rounding = sizeof(T) == 4 ? T(0x1p-23) : T(0x1p-52);
 template <class T>
 inline constexpr index_t pane = 2 * lanes<T>;  // columns of a product made at once
+inline constexpr int rows_at_once = DEBLAI_VECTOR_BYTES == 64 ? 8 : 4;
 
 template <class T>
 DEBLAI_HD Vec<T> larger(Vec<T> a, Vec<T> b) {
@@ -95,7 +96,7 @@ DEBLAI_HD void multiply(index_t depth, const T* left, const T* right, T* out) {
 // All of a tile from packed blocks, which `pack_left(i, k)` and `pack_right(k, j)` give a vector at a time.
 template <class T, bool Max, class Left, class Right>
 DEBLAI_HD void multiply_packed(const Tile<T>& q, T none, const Left& pack_left, const Right& pack_right) {
-    constexpr int R = DEBLAI_VECTOR_BYTES == 64 ? 8 : 4;
+    constexpr int R = rows_at_once;
     constexpr index_t w = lanes<T>;
     const index_t whole = (q.rows + R - 1) / R * R;
     for (index_t i = 0; i < whole; ++i)
@@ -124,10 +125,11 @@ void largest(const Tile<T>& q) {
         [&](index_t k, index_t j) __attribute__((always_inline)) { return load(q.right + k * tile_cols + j); });
 }
 
+// out(i, j) = sum_k exp(left(i, k) + right(k, j) - alpha(i) - delta(j)), as far as it does not underflow. lift(k) goes
+// from the right block to the left one: the largest entries that k has in both become equal.
 template <class T>
-void product(const Tile<T>& q) {
+DEBLAI_HD void scaled(const Tile<T>& q, T* alpha, T* delta) {
     constexpr index_t w = lanes<T>;
-    // lift(k) goes from the right block to the left one: the largest entries that k has in both become equal.
     for (index_t k = 0; k < q.ld_inner; k += w) {
         Vec<T> most = splat<T>(-infinite<T>);
         for (index_t i = 0; i < q.rows; ++i) most = larger<T>(most, load(q.left + i * q.ld_inner + k));
@@ -142,8 +144,6 @@ void product(const Tile<T>& q) {
         q.lift[k] = alive ? q.share[k] : -infinite<T>;
     }
     for (index_t k = q.inner; k < q.ld_inner; ++k) q.lift[k] = -infinite<T>;
-
-    T alpha[tile_rows], delta[tile_cols];
     for (index_t i = 0; i < q.rows; ++i) alpha[i] = top(q.left + i * q.ld_inner, q.lift, q.ld_inner);
     for (index_t j = 0; j < q.cols; j += w) {
         Vec<T> most = splat<T>(-infinite<T>);
@@ -151,7 +151,6 @@ void product(const Tile<T>& q) {
             if (q.lift[k] > -infinite<T>) most = larger<T>(most, load(q.right + k * tile_cols + j) - q.share[k]);
         store(delta + j, most);
     }
-    const unsigned before = flush_denormals();
     multiply_packed<T, false>(
         q, T(0),
         [&](index_t i, index_t k) __attribute__((always_inline)) {
@@ -159,19 +158,56 @@ void product(const Tile<T>& q) {
             return vexp<T>(load(q.left + i * q.ld_inner + k) + load(q.lift + k) - shift);
         },
         [&](index_t k, index_t j) __attribute__((always_inline)) {
+            if (!(q.lift[k] > -infinite<T>)) return Vec<T>{};  // nothing that it would meet
             const Vec<T> most = load(delta + j);
             return vexp<T>(load(q.right + k * tile_cols + j) - q.share[k] - (most > -infinite<T> ? most : Vec<T>{}));
         });
-    // Each of the terms lost less than what is tiny, once for each factor and once for itself.
+}
+
+// Whether underflow may have touched any of the sums at (i, j...): each of the terms lost less than what is tiny, once
+// for each factor and once for itself.
+template <class T>
+DEBLAI_HD bool touched(const Tile<T>& q, index_t i, index_t j, const T* alpha, const T* delta) {
     const T least = 4 * static_cast<T>(q.inner) * (tiny<T> / rounding<T>);
+    const auto low = !(load(q.out + i * tile_cols + j) >= least) && load(delta + j) + alpha[i] > -infinite<T>;
+    bool any = false;
+    for (index_t k = 0; k < lanes<T>; ++k) any |= low[k] != 0;
+    return any;
+}
+
+template <class T>
+DEBLAI_HD void finish(const Tile<T>& q, const T* alpha, const T* delta) {
     for (index_t i = 0; i < q.rows; ++i)
-        for (index_t j = 0; j < q.cols; j += w) {
+        for (index_t j = 0; j < q.cols; j += lanes<T>) {
             T* const out = q.out + i * tile_cols + j;
-            const Vec<T> found = load(out), scale = load(delta + j) + alpha[i];
-            const auto fine = found >= least || scale == -infinite<T>;
-            bool all = true;
-            for (index_t k = 0; k < w; ++k) all &= fine[k] != 0;
-            store(out, all ? (scale > -infinite<T> ? scale + vlog<T>(found) : scale) : log_sums(q, i, j));
+            const Vec<T> scale = load(delta + j) + alpha[i];
+            store(out, touched(q, i, j, alpha, delta) ? log_sums(q, i, j)
+                       : scale > -infinite<T>         ? scale + vlog<T>(load(out))
+                                                      : scale);
+        }
+}
+
+// Where many sums of a small block are touched, the block gets scales of its own; where few are, or still are then,
+// they are summed in the log domain.
+template <class T>
+void product(const Tile<T>& q) {
+    constexpr index_t few = 3;
+    T alpha[tile_rows], delta[tile_cols], own_alpha[rows_at_once], own_delta[pane<T>];
+    const unsigned before = flush_denormals();
+    scaled(q, alpha, delta);
+    for (index_t i = 0; i < q.rows; i += rows_at_once)
+        for (index_t j = 0; j < q.cols; j += pane<T>) {
+            Tile<T> block = q;
+            block.rows = q.rows - i < rows_at_once ? q.rows - i : rows_at_once;
+            block.cols = pane<T>;
+            block.left += i * q.ld_inner;
+            block.right += j;
+            block.out += i * tile_cols + j;
+            index_t count = 0;
+            for (index_t r = 0; r < block.rows; ++r)
+                for (index_t c = 0; c < pane<T>; c += lanes<T>) count += touched(block, r, c, alpha + i, delta + j);
+            if (count > few) scaled(block, own_alpha, own_delta);
+            finish(block, count > few ? own_alpha : alpha + i, count > few ? own_delta : delta + j);
         }
     restore(before);
 }

@@ -10,6 +10,7 @@ Messages<T, S>::Messages(const Problem<S>& problem, const EliminationTree& tree,
     : tree_(tree),
       algebra_(algebra),
       team_(team),
+      given_(problem.n_marginals),
       lines_(problem.n_marginals),
       up_(problem.n_marginals),
       above_(problem.n_marginals),
@@ -18,10 +19,12 @@ Messages<T, S>::Messages(const Problem<S>& problem, const EliminationTree& tree,
 
 template <class T, class S>
 void Messages<T, S>::set(int p, std::vector<double> line) {
-    if (lines_[p].table && lines_[p].table->line == line) return;
+    if (given_[p] == line) return;
     const auto table = std::make_shared<Table<T>>();
     table->scope = {p};
-    table->line = std::move(line);
+    table->line.resize(line.size());
+    algebra_.from_natural(p, line.data(), table->line.data());
+    given_[p] = std::move(line);
     lines_[p].table = table;
     // All that is told on the way up from p, and all that is told down to where p is not.
     for (int v = p; v >= 0; v = tree_.bags[v].parent) {
@@ -104,7 +107,9 @@ std::vector<double> Messages<T, S>::conditional(int p) {
     if (team_.stopped()) return {};
     list = algebra_.reduce(std::move(list), {p});
     if (team_.stopped()) return {};
-    std::vector<double> sum = algebra_.line(list, p);
+    const std::vector<double> line = algebra_.line(list, p);
+    std::vector<double> sum(line.size());
+    algebra_.to_natural(p, line.data(), sum.data());
     for (double& v : sum) v += algebra_.constant(list);
     return sum;
 }

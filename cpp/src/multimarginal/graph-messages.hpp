@@ -15,7 +15,7 @@ public:
 
     // The log-weights of variable p.
     void set(int p, std::vector<double> line);
-    const std::vector<double>& get(int p) const { return lines_[p].table->line; }
+    const std::vector<double>& get(int p) const { return given_[p]; }
     // Log of the sum over all variables but p, without p's own log-weights. Void after a stop.
     std::vector<double> conditional(int p);
     // Factors over p and q, which share a bag, that add up to the log of the sum over all others.
@@ -31,6 +31,7 @@ private:
     const EliminationTree& tree_;
     Algebra<T, S>& algebra_;
     Team& team_;
+    std::vector<std::vector<double>> given_;
     std::vector<Factor<T>> lines_;
     std::vector<Factors<T>> up_, above_;
     std::vector<char> up_known_, above_known_;

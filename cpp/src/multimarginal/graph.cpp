@@ -114,16 +114,17 @@ void blocks(Team& team, index_t n, const F& f) {
     team.run((n + block - 1) / block, run);
 }
 
-template <class T>
-std::size_t bytes_of(const Problem<T>& q, const EliminationTree& tree, int threads, int memory, std::size_t entry) {
+// With tables of T, of a problem of S.
+template <class T, class S>
+std::size_t bytes_of(const Problem<S>& q, const EliminationTree& tree, int threads, int memory) {
     const std::size_t count = threads > 0 ? threads : hardware_threads();
     const std::size_t past = memory > 0 ? 2 * (std::size_t(memory) + 2) : 0;
     const std::size_t d = q.costs ? 0 : q.marginals[0].points.cols;
     std::size_t host = 0;
-    for (const index_t n : sizes_of(q)) host += n * sizeof(double) * (10 + past + d);
-    const double tables = demand(tree, sizes_of(q), q.edges, entry).bytes;
-    const double all = tables + static_cast<double>(host + Algebra<T, T>::shared_bytes(q)) +
-                       static_cast<double>(count * (Algebra<T, T>::scratch_bytes(q, width_of(tree)) + 256)) +
+    for (const index_t n : sizes_of(q)) host += n * sizeof(double) * (12 + past + d);
+    const double tables = demand(tree, sizes_of(q), q.edges, sizeof(T)).bytes;
+    const double all = tables + static_cast<double>(host + Algebra<T, S>::shared_bytes(q)) +
+                       static_cast<double>(count * (Algebra<T, S>::scratch_bytes(q, width_of(tree)) + 256)) +
                        2048.0 * q.n_marginals + 128.0 * static_cast<double>(q.edge_count) + 8192;
     return all < 0x1p62 ? static_cast<std::size_t>(all) : std::size_t{1} << 62;
 }
@@ -169,13 +170,17 @@ Summary graph_evaluate(const Problem<T>& q, const double* potentials, const Outp
             if (!ahead && !tally.wants(p)) continue;
             const PairRows<T> rows(list, sums.algebra, kernels, p, r);
             const index_t n = q.marginals[p].size, m = q.marginals[r].size;
-            blocks(team, n, [&](index_t i, int worker) {
-                T* const M = sums.algebra.spare(worker, 0);
-                T* const plan = sums.algebra.spare(worker, 1);
-                sums.algebra.edge_row(e, p, i, r, worker, M);
-                rows.row(i, M, plan, plan);
+            const Algebra<T, T>& algebra = sums.algebra;
+            blocks(team, n, [&](index_t k, int worker) {
+                T *const M = algebra.spare(worker, 0), *const plan = algebra.spare(worker, 1);
+                T *const costs = algebra.spare(worker, 2), *const row = algebra.spare(worker, 3);
+                algebra.edge_row(e, p, k, r, worker, M);
+                rows.row(k, M, row, row);
+                algebra.to_natural(r, row, plan);
+                algebra.to_natural(r, M, costs);
+                const index_t i = algebra.natural(p, k);
                 for (index_t j = 0; ahead && wanted && j < m; ++j) wanted(i, j) = plan[j];
-                tally.row(p, r, i, plan, M, m, ahead, false);
+                tally.row(p, r, i, plan, costs, m, ahead, false);
             });
         }
     }
@@ -207,7 +212,7 @@ bool pair_plan(const Problem<T>& q, const double* potentials, int p, int r, Matr
         else
             std::fill(M, M + sums.algebra.padded_size(r), T(0));
         rows.row(i, M, row, row);
-        for (index_t j = 0; j < plan.cols; ++j) plan(i, j) = row[j];
+        for (index_t j = 0; j < plan.cols; ++j) plan(sums.algebra.natural(p, i), sums.algebra.natural(r, j)) = row[j];
     });
     return !team.stopped();
 }
@@ -235,7 +240,8 @@ Minimum graph_minimum(const Problem<T>& q, const double* potentials, const Contr
     found.at.assign(q.n_marginals, 0);
     if (team.stopped()) return {-infinity, infinity, false, 0, {}};
     for (const int v : tree.traversal) {
-        std::vector<double> score = lines[v];
+        std::vector<double> score(lines[v].size());
+        algebra.from_natural(v, lines[v].data(), score.data());
         for (const int e : tree.bags[v].edges) {
             const int u = q.edges[e].p == v ? q.edges[e].q : q.edges[e].p;
             double* const row = algebra.spare(0, 0);
@@ -246,24 +252,32 @@ Minimum graph_minimum(const Problem<T>& q, const double* potentials, const Contr
             for (const auto& f : messages.up(c)) algebra.add_at(f, v, found.at.data(), score);
         found.at[v] = std::max_element(score.begin(), score.end()) - score.begin();
     }
-    for (int p = 0; p < q.n_marginals; ++p) found.best -= lines[p][found.at[p]];
     for (index_t e = 0; e < q.edge_count; ++e) {
         const auto [a, b] = q.edges[e];
         double* const row = algebra.spare(0, 0);
         algebra.edge_row(static_cast<int>(e), a, found.at[a], b, 0, row);
         found.best -= row[found.at[b]];
     }
+    for (int p = 0; p < q.n_marginals; ++p) {
+        found.at[p] = algebra.natural(p, found.at[p]);
+        found.best -= lines[p][found.at[p]];
+    }
     return found;
 }
 
 template <class T>
 std::size_t graph_workspace_bytes(const Problem<T>& q, int threads, int memory) {
-    return bytes_of(q, tree_of(q), threads, memory, sizeof(T));
+    return bytes_of<T>(q, tree_of(q), threads, memory);
+}
+
+template <class T>
+std::size_t graph_minimum_bytes(const Problem<T>& q, int threads) {
+    return bytes_of<double>(q, tree_of(q), threads, 0);
 }
 
 template <class T>
 std::size_t pair_workspace_bytes(const Problem<T>& q, int p, int r, int threads) {
-    return bytes_of(q, tree_of(q, {p, r}), threads, 0, sizeof(T));
+    return bytes_of<T>(q, tree_of(q, {p, r}), threads, 0);
 }
 
 std::vector<std::vector<int>> elimination_bags(const std::vector<index_t>& sizes, const std::vector<Edge>& edges) {
@@ -281,6 +295,7 @@ std::vector<std::vector<int>> elimination_bags(const std::vector<index_t>& sizes
     template Summary graph_evaluate(const Problem<T>&, const double*, const Output<T>&, const Control&);             \
     template bool pair_plan(const Problem<T>&, const double*, int, int, Matrix<T>, const Control&);                  \
     template Minimum graph_minimum(const Problem<T>&, const double*, const Control&);                                \
+    template std::size_t graph_minimum_bytes(const Problem<T>&, int);                                                \
     template std::size_t graph_workspace_bytes(const Problem<T>&, int, int);                                         \
     template std::size_t pair_workspace_bytes(const Problem<T>&, int, int, int);
 DEBLAI_INSTANCES(float)

@@ -407,13 +407,16 @@ Scaled log_sum(const T* a, const T* b, index_t n) {
     constexpr index_t w = lanes<T>;
     const T top = top_of(a, b, n);
     if (!(top > -infinite<T>)) return {-__builtin_inf(), 0};
+    const unsigned rounding = flush_denormals();
     double total = 0;
     Vec<T> part = {};
     for (index_t k = 0; k < n; k += w) {
         part += vexp<T>(load(a + k) + load(b + k) - top);
         if ((k / w) % 64 == 63) total += total_of(part), part = Vec<T>{};
     }
-    return {static_cast<double>(top), total + total_of(part)};
+    total += total_of(part);
+    restore(rounding);
+    return {static_cast<double>(top), total};
 }
 
 template <class T>

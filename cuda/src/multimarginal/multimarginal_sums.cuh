@@ -159,7 +159,7 @@ private:
         kept_.emplace_back(s.size);
         if (problem_.costs) return;
         const index_t d = dimension();
-        call_.launch("turn", turn<T>, grid_of(d * s.ld), block_threads, m.points, s.ld, s.points);
+        call_.launch("by_coordinate", by_coordinate<T>, grid_of(d * s.ld), block_threads, m.points, s.ld, s.points);
         host.resize(d * s.ld);
         fetch(host.data(), static_cast<const T*>(s.points), host.size());
         Team alone({.threads = 1}, 0);

@@ -44,8 +44,7 @@ class _Host:
         q = self.problem(arrays)
         names = tuple(name for name in NAMES if any(w.startswith(name) for w in wanted))
         outcome = solve(q, arrays["init"].astype(np.float64), self.schedule, wanted=names)
-        converged = outcome.marginal_error <= self.schedule.tol
-        scalars = [outcome.value, outcome.value_linear, outcome.marginal_error, converged, len(outcome.history)]
+        scalars = [outcome.value, outcome.value_linear, outcome.marginal_error, outcome.converged, len(outcome.history)]
         scalars.append(outcome.exact_rows)
         gradients = {f"{name}[{p}]": g for name in names for p, g in enumerate(outcome.grad[name]) if g is not None}
         return [*scalars, *potentials_of(q, outcome.potentials)], gradients

@@ -244,8 +244,9 @@ def _with_graph(problem: dict[str, Any], result: MultimarginalResult) -> Multima
     flat, sizes = result._plans.potentials, result._plans.q.sizes
     parts = np.split(flat, np.cumsum(sizes)[:-1])
     start = parts[0] if result._plans.q.symmetric else parts
-    again = sinkhorn(**{**problem, "init": start, "max_iter": 0})
-    return replace(again, converged=result.converged, n_iter=result.n_iter, history=result.history)
+    plain = {name: v for name, v in problem.items() if name not in ("grad", "certify")}
+    again = sinkhorn(**{**plain, "init": start, "max_iter": 0})
+    return replace(result, value=again.value, potentials=again.potentials)
 
 
 def _named(operation: str, k: int, error: Exception) -> Exception:

@@ -141,7 +141,7 @@ class _Sampler:
 
     def _with(self, v: int, others: list[int], at: list[Array]) -> Array:
         """Return the exponents of v (last axis) for all combinations of indices of others (an axis each)."""
-        total = self.lines[v].reshape([1] * len(others) + [-1])
+        total: Array = self.lines[v].reshape([1] * len(others) + [-1])
         for axis, u in enumerate(others):
             block = self._exponents(u, at[axis], v)
             if block is not None:

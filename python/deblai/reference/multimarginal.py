@@ -128,6 +128,7 @@ def sinkhorn(
         error = 0.0
         for p in range(1 if symmetric else count):
             new = updated(p)
+            new = np.where((weights[p] > 0) | np.isfinite(new), new, f[p])  # points that can meet no others
             with np.errstate(over="ignore"):
                 error = max(error, float(np.abs(weights[p] * np.expm1((f[p] - new) / epsilon)).sum()))
             if not symmetric:
@@ -150,6 +151,15 @@ def plan(costs: Pairs, weights: Sequence[Array], epsilon: float, potentials: Seq
     for k in range(count):
         pi = pi * _along(weights[k], k, count)
     return np.asarray(pi)
+
+
+def minimum(costs: Pairs, counts: Sequence[Array], potentials: Sequence[Array]) -> tuple[float, list[int]]:
+    """Return the least cost less potentials, among points that count, and where it is; nowhere for infinity."""
+    z = tensor(costs, len(potentials))
+    for k, (f, counted) in enumerate(zip(potentials, counts, strict=True)):
+        z = z + _along(np.where(counted, -f, np.inf), k, len(potentials))
+    value = float(z.min())
+    return value, [int(i) for i in np.unravel_index(z.argmin(), z.shape)] if value < np.inf else []
 
 
 def evaluate(costs: Pairs, weights: Sequence[Array], epsilon: float, potentials: Sequence[Array]) -> Evaluation:

@@ -16,9 +16,10 @@ from torch import Tensor
 from .. import _backend
 from .._array import TORCH
 from ..costs import KINDS, PairCost, of_kind
-from ..multimarginal._evaluate import Array, Outcome, Schedule, Watch, potentials_of, solve
+from ..multimarginal._evaluate import Array, Outcome, Schedule, potentials_of, solve
 from ..multimarginal._graph import Edges
 from ..multimarginal._implicit import pullback
+from ..multimarginal._path import Watch
 from ..multimarginal._problem import Problem
 from ..multimarginal._runners import OPERATION
 from ..results import MultimarginalResult
@@ -43,25 +44,31 @@ def multimarginal_sinkhorn(
     tol: float,
     max_iter: int,
     memory: int,
+    method: str,
+    by_spread: bool,
+    rungs: Tensor,
+    gap: float,
     grad_points: bool,
     grad_weights: bool,
     grad_cost: bool,
     edges: list[int] | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, list[Tensor]]:
-    """Return value (0-d), numbers (value, <c, plan>, mass, error, sweeps, exact rows), potentials, history, gradients.
+    """Return value (0-d), numbers, potentials, history and gradients.
 
-    The middle three are float64 on the CPU, the history padded with zeros to `max_iter` rows. An empty tensor stands
-    for a weight that is not there; `edges` are p, q, p, q, ... or None for all pairs. Gradients that are not wanted are
-    empty, in the order points, weights, matrices.
+    Numbers are value, <c, plan>, mass, marginal error, converged, steps, exact rows; these, potentials and history are
+    float64 on the CPU, the history padded with zeros to `max_iter` rows. An empty tensor stands for a weight that is
+    not there; `edges` are p, q, p, q, ... or None for all pairs. Gradients that are not wanted are empty, in the order
+    points, weights, matrices.
     """
     cost = of_kind(KINDS[kind], s, strength)
     pairs = None if edges is None else list(zip(edges[::2], edges[1::2], strict=True))
     q = _problem(points, weights, matrices, sizes, n_marginals, cost, epsilon, shared, pairs)
     wanted = tuple(n for n, flag in zip(NAMES, (grad_points, grad_weights, grad_cost), strict=True) if flag)
-    outcome = solve(q, start.numpy(), Schedule(tol, max_iter, memory), wanted=wanted)
+    schedule = Schedule(tol, max_iter, memory, method, None if by_spread else tuple(rungs.tolist()), gap)
+    outcome = solve(q, start.numpy(), schedule, wanted=wanted)
     value = torch.tensor(outcome.value, dtype=q.like.dtype, device=q.like.device)
-    numbers = torch.tensor([*outcome[:4], len(outcome.history), outcome.exact_rows], dtype=torch.float64)
-    history = torch.zeros((max_iter, 2), dtype=torch.float64)
+    numbers = torch.tensor([*outcome[:5], len(outcome.history), outcome.exact_rows], dtype=torch.float64)
+    history = torch.zeros((max_iter, 3), dtype=torch.float64)
     history[: len(outcome.history)] = torch.from_numpy(outcome.history)
     gradients = []
     for name, arrays in zip(NAMES, (points, weights, matrices), strict=True):
@@ -88,9 +95,9 @@ def _problem(
 
 @multimarginal_sinkhorn.register_fake
 def _(points, weights, matrices, sizes, n_marginals, *rest):  # type: ignore[no-untyped-def]
-    start, max_iter, flags = rest[5], rest[7], rest[9:12]
+    start, max_iter, flags = rest[5], rest[7], rest[13:16]
     like = (points or matrices)[0]
-    doubles = [torch.empty(shape, dtype=torch.float64, device="cpu") for shape in ((6,), start.shape, (max_iter, 2))]
+    doubles = [torch.empty(shape, dtype=torch.float64, device="cpu") for shape in ((7,), start.shape, (max_iter, 3))]
     gradients = []
     for wanted, arrays in zip(flags, (points, weights, matrices), strict=True):
         gradients += [torch.empty_like(t) if wanted else like.new_empty(0) for t in arrays]
@@ -118,7 +125,7 @@ def _backward(ctx: Any, grad_value: Tensor, *_: Any) -> tuple[Any, ...]:
                 raise RuntimeError(f"[{OPERATION}] {name} requires a gradient, but the operator was called without it")
             group.append(grad_value * gradient if needed and gradient.numel() else None)
         groups.append(group)
-    return (*groups, *[None] * 15)
+    return (*groups, *[None] * 19)
 
 
 def _needed(flags: Any, p: int) -> bool:
@@ -133,6 +140,11 @@ def _detached(q: Problem) -> Problem:
         [t if t is None else t.detach() for t in group] for group in (q.points, q.weights, q.matrices)
     )
     return q._replace(points=points, weights=weights, matrices=matrices)
+
+
+def _plain(s: Schedule) -> tuple[Any, ...]:
+    """Return what the operator's schema can take: None for rungs is a flag of its own."""
+    return (*s[:4], s.annealing is None, torch.tensor(s.annealing or (), dtype=torch.float64), s.gap)
 
 
 def sinkhorn(
@@ -160,7 +172,7 @@ def sinkhorn(
     value, numbers, potentials, history, gradients = multimarginal_sinkhorn(
         *groups,
         *(q.sizes, q.n_marginals, KINDS.index(q.cost.kind), q.cost.s, q.cost.strength, q.epsilon, q.shared),
-        *(torch.from_numpy(start), *schedule),
+        *(torch.from_numpy(start), *_plain(schedule)),
         *flags,
         None if q.edges is None else [k for edge in q.edges for k in edge],
     )
@@ -173,8 +185,9 @@ def sinkhorn(
     *summary, sweeps, exact = numbers.tolist()
     seen = history.numpy()[: int(sweeps)] if before is None else before.history
     label = _backend.plan(OPERATION, str(like.device)).label
-    total, linear, mass, error = summary
-    return value, Outcome(total, linear, mass, error, potentials.numpy(), seen, by_name, label, int(exact))
+    total, linear, mass, error, met = summary
+    converged = bool(met) if before is None else before.converged
+    return value, Outcome(total, linear, mass, error, converged, potentials.numpy(), seen, by_name, label, int(exact))
 
 
 class _Potentials(torch.autograd.Function):
