@@ -140,32 +140,46 @@ DEBLAI_HD void transpose(Vec<T> (&v)[lanes<T>]) {
     }
 }
 
+// Vectors of a panel; the rows of a panel that lie far apart are asked for some steps before they are read.
+template <class T>
+inline constexpr index_t parts = panel<T> / lanes<T>;
+
+template <class T>
+DEBLAI_HD void ahead(const T* row, index_t ld) {
+    constexpr index_t steps = 16;
+    __builtin_prefetch(row + steps * ld);
+    __builtin_prefetch(row + steps * ld + panel<T> / 2);
+}
+
+// top(c) = max over [first, last) of M(k,c) + t(k), at least what it was: rows k of a panel lie along the vectors.
+template <class T>
+DEBLAI_HD void top_across(const T* M, index_t ld, const T* t, index_t count, Vec<T> (&top)[parts<T>]) {
+    for (index_t k = 0; k < count; ++k) {
+        const T* const row = M + k * ld;
+        ahead(row, ld);
+        for (index_t v = 0; v < parts<T>; ++v) top[v] = larger<T>(top[v], load(row + v * lanes<T>) + t[k]);
+    }
+}
+
 template <class T>
 void highest(const Operand<T>& q, const T* beside, T* top) {
     constexpr index_t w = lanes<T>;
-    const auto merge = [&](index_t c, Vec<T> most) __attribute__((always_inline)) {
-        store(top + c, larger<T>(load(top + c), most + load(beside + c)));
-    };
-    for (index_t c = 0; c < panel<T>; c += w) {
-        if (!q.M.turned) {
-            Vec<T> most = splat<T>(-infinite<T>);
-            for (index_t k = q.first; k < q.last; ++k)
-                most = larger<T>(most, load(q.M.data + k * q.M.ld + q.begin + c) + q.t[k - q.first]);
-            merge(c, most);
-            continue;
-        }
+    Vec<T> most[parts<T>];
+    for (index_t v = 0; v < parts<T>; ++v) most[v] = splat<T>(-infinite<T>);
+    if (!q.M.turned) top_across(q.M.data + q.first * q.M.ld + q.begin, q.M.ld, q.t, q.last - q.first, most);
+    for (index_t v = 0; q.M.turned && v < parts<T>; ++v) {
         Vec<T> rows[w];
         for (index_t r = 0; r < w; ++r) {
-            const T* const row = q.M.data + (q.begin + c + r) * q.M.ld;
-            Vec<T> most = splat<T>(-infinite<T>);
+            const T* const row = q.M.data + (q.begin + v * w + r) * q.M.ld;
+            rows[r] = splat<T>(-infinite<T>);
             for (index_t k = q.first; k < q.last; k += w)
-                most = larger<T>(most, load(row + k) + load(q.t + k - q.first));
-            rows[r] = most;
+                rows[r] = larger<T>(rows[r], load(row + k) + load(q.t + k - q.first));
         }
         transpose<T>(rows);
-        for (index_t r = 1; r < w; ++r) rows[0] = larger<T>(rows[0], rows[r]);
-        merge(c, rows[0]);
+        for (index_t r = 0; r < w; ++r) most[v] = larger<T>(most[v], rows[r]);
     }
+    for (index_t v = 0; v < parts<T>; ++v)
+        store(top + v * w, larger<T>(load(top + v * w), most[v] + load(beside + v * w)));
 }
 
 template <class T>
@@ -174,25 +188,26 @@ bool pack(const Operand<T>& q, const T* below, T* out) {
     const unsigned rounding = flush_denormals();
     const LiftedExp<T> lifted_exp(q.lift);
     Vec<T> most = {};
-    const auto put = [&](Vec<T> M, index_t k, index_t c, Vec<T> shift) __attribute__((always_inline)) {
+    const auto put = [&](Vec<T> M, index_t k, index_t v, Vec<T> shift) __attribute__((always_inline)) {
         const Vec<T> e = lifted_exp(M + q.t[k - q.first] - shift);
-        store(out + (k - q.first) * panel<T> + c, e);
+        store(out + (k - q.first) * panel<T> + v * w, e);
         most = larger<T>(most, e);
     };
-    for (index_t c = 0; c < panel<T>; c += w) {
-        const Vec<T> shift = load(below + c);
-        if (!q.M.turned) {
-            for (index_t k = q.first; k < q.last; ++k) put(load(q.M.data + k * q.M.ld + q.begin + c), k, c, shift);
-            continue;
-        }
+    Vec<T> shift[parts<T>];
+    for (index_t v = 0; v < parts<T>; ++v) shift[v] = load(below + v * w);
+    for (index_t k = q.first; !q.M.turned && k < q.last; ++k) {
+        const T* const row = q.M.data + k * q.M.ld + q.begin;
+        ahead(row, q.M.ld);
+        for (index_t v = 0; v < parts<T>; ++v) put(load(row + v * w), k, v, shift[v]);
+    }
+    for (index_t v = 0; q.M.turned && v < parts<T>; ++v)
         for (index_t k = q.first; k < q.last; k += w) {
             Vec<T> rows[w];
-            for (index_t r = 0; r < w; ++r) rows[r] = load(q.M.data + (q.begin + c + r) * q.M.ld + k);
+            for (index_t r = 0; r < w; ++r) rows[r] = load(q.M.data + (q.begin + v * w + r) * q.M.ld + k);
             transpose<T>(rows);
             const index_t count = q.last - k < w ? q.last - k : w;
-            for (index_t r = 0; r < count; ++r) put(rows[r], k + r, c, shift);
+            for (index_t r = 0; r < count; ++r) put(rows[r], k + r, v, shift[v]);
         }
-    }
     restore(rounding);
     return largest<T>(most) > 0;
 }
@@ -254,12 +269,7 @@ DEBLAI_HD T top_of(const T* a, const T* b, index_t n) {
     return largest<T>(top);
 }
 
-// Columns [first, last) of one row that lies along the vectors.
-template <class T>
-DEBLAI_HD T top_along(const T* M, const T* z, index_t first, index_t last) {
-    return top_of(M + first, z + first, last - first);
-}
-
+// sum over the columns [first, last) of one row, which lies along the vectors.
 template <class T>
 DEBLAI_HD double weigh_along(const T* M, const T* z, const T* table, index_t first, index_t last, T top,
                              const LiftedExp<T>& lifted_exp) {
@@ -273,34 +283,23 @@ DEBLAI_HD double weigh_along(const T* M, const T* z, const T* table, index_t fir
     return total + total_of(sum);
 }
 
-// Columns [first, last), each of which lies along the vectors: rows of a whole panel.
+// The same of columns [0, last), each of which lies along the vectors, for rows of a whole panel.
 template <class T>
-DEBLAI_HD void top_across(const T* M, index_t ld, const T* z, index_t first, index_t last, T* top) {
-    constexpr index_t w = lanes<T>;
-    for (index_t c = 0; c < panel<T>; c += w) {
-        Vec<T> most = load(top + c);
-        for (index_t j = first; j < last; ++j) most = larger<T>(most, load(M + j * ld + c) + z[j]);
-        store(top + c, most);
-    }
-}
-
-template <class T>
-DEBLAI_HD void weigh_across(const Weighing<T>& q, index_t first, index_t last, const T* below,
-                            const LiftedExp<T>& lifted_exp) {
+DEBLAI_HD void weigh_across(const Weighing<T>& q, index_t last, const T* below, const LiftedExp<T>& lifted_exp) {
     constexpr index_t w = lanes<T>, part = 32;
-    for (index_t c = 0; c < panel<T>; c += w) {
-        const Vec<T> shift = load(below + c);
-        for (index_t begin = first; begin < last; begin += part) {
-            const index_t end = begin + part < last ? begin + part : last;
-            Vec<T> sum = {};
-            for (index_t j = begin; j < end; ++j) {
-                const Vec<T> M = load(q.M.data + j * q.M.ld + q.begin + c);
-                sum += lifted_exp(M + q.z[j] - shift) * load(q.table.data + j * q.table.ld + q.begin + c);
-            }
-            T parts[w];
-            store(parts, sum);
-            for (index_t r = 0; r < w; ++r) q.total[c + r] += static_cast<double>(parts[r]);
+    for (index_t begin = 0; begin < last; begin += part) {
+        const index_t end = begin + part < last ? begin + part : last;
+        Vec<T> sum[parts<T>] = {};
+        for (index_t j = begin; j < end; ++j) {
+            const T *const M = q.M.data + j * q.M.ld + q.begin, *const table = q.table.data + j * q.table.ld + q.begin;
+            ahead(M, q.M.ld);
+            ahead(table, q.table.ld);
+            for (index_t v = 0; v < parts<T>; ++v)
+                sum[v] += lifted_exp(load(M + v * w) + q.z[j] - load(below + v * w)) * load(table + v * w);
         }
+        T sums[panel<T>];
+        for (index_t v = 0; v < parts<T>; ++v) store(sums + v * w, sum[v]);
+        for (index_t i = 0; i < panel<T>; ++i) q.total[i] += static_cast<double>(sums[i]);
     }
 }
 
@@ -309,19 +308,19 @@ void weigh(const Weighing<T>& q) {
     const unsigned rounding = flush_denormals();
     // Of a symmetric table, what is left of the diagonal's panel is read as what is above it.
     const index_t across = q.M.turned ? q.columns : q.symmetric ? q.begin : 0;
-    for (index_t i = 0; i < panel<T>; ++i) {
-        q.top[i] = -infinite<T>;
-        q.total[i] = 0;
-    }
-    if (across) top_across(q.M.data + q.begin, q.M.ld, q.z, 0, across, q.top);
+    Vec<T> most[parts<T>];
+    for (index_t v = 0; v < parts<T>; ++v) most[v] = splat<T>(-infinite<T>);
+    top_across(q.M.data + q.begin, q.M.ld, q.z, across, most);
+    for (index_t v = 0; v < parts<T>; ++v) store(q.top + v * lanes<T>, most[v]);
     T below[panel<T>];
     for (index_t i = 0; i < panel<T>; ++i) {
-        const T top = top_along(q.M.data + (q.begin + i) * q.M.ld, q.z, across, q.columns);
+        const T top = top_of(q.M.data + (q.begin + i) * q.M.ld + across, q.z + across, q.columns - across);
         if (top > q.top[i]) q.top[i] = top;
         below[i] = q.top[i] > -infinite<T> ? q.top[i] : T(0);
+        q.total[i] = 0;
     }
     const LiftedExp<T> lifted_exp(q.lift);
-    if (across) weigh_across(q, 0, across, below, lifted_exp);
+    weigh_across(q, across, below, lifted_exp);
     for (index_t i = 0; across < q.columns && i < panel<T>; ++i)
         q.total[i] += weigh_along(q.M.data + (q.begin + i) * q.M.ld, q.z, q.table.data + (q.begin + i) * q.table.ld,
                                   across, q.columns, below[i], lifted_exp);

@@ -11,9 +11,9 @@ constexpr double infinity = std::numeric_limits<double>::infinity(), log_2 = 0.6
 
 // Rough costs in nanoseconds of one thread: of an exponential, of a multiplication in a product.
 template <class T>
-constexpr double exponential = sizeof(T) == 4 ? 0.25 : 0.6;
+constexpr double exponential = sizeof(T) == 4 ? 0.4 : 0.8;
 template <class T>
-constexpr double multiplication = sizeof(T) == 4 ? 0.012 : 0.025;
+constexpr double multiplication = sizeof(T) == 4 ? 0.011 : 0.022;
 
 }  // namespace
 
@@ -203,8 +203,10 @@ bool PairTable<T>::factors(const Chunk<T>& chunk, bool tops, bool packs) {
     for (const int side : {0, 1}) live_[side].assign(panels(side) * (cut_.capacity / run), 0);
     if (quick_) weigh_rows(chunk);
     const auto task = [&](index_t task, int worker) {
-        const int side = task >= first;
-        const index_t panel_at = side ? task - first : task;
+        // Both sides by turns, so that a thread packs panels of rows which its part of the product begins with.
+        const index_t both = 2 * std::min(first, second);
+        const int side = task < both ? task % 2 : first < second;
+        const index_t panel_at = task < both ? task / 2 : task - both / 2;
         if (quick_) {
             scale(chunk, side, panel_at, reinterpret_cast<T*>(stored_.get()) + worker * stored_size_, tops, packs);
             return;
@@ -393,7 +395,7 @@ bool PairTable<T>::sums(int p, double* lse, std::vector<index_t>& doubtful) cons
             wrong[begin + c] = reach > -infinity && !(total[c] > least);
         }
     };
-    team_.run(P.ld / panel<T>, task, exponential<T> * static_cast<double>(P.ld * Q.ld));
+    team_.run(P.ld / panel<T>, task, 1.25 * exponential<T> * static_cast<double>(P.ld * Q.ld));
     doubtful.clear();
     for (index_t i = 0; i < P.size; ++i)
         if (wrong[i]) doubtful.push_back(i);
