@@ -223,6 +223,7 @@ class _Search:
         self.known: set[bytes] = set()
         self.artificial = 0
         self.best: Solved | None = None
+        self.carried = (np.empty((0, self.count), np.int32), np.empty(0), np.empty(0))
         self.last_report = time.monotonic()
 
     # Columns
@@ -337,8 +338,11 @@ class _Search:
 
     def solve(self) -> None:
         """Solve the linear program, tell of it, see whether to stop."""
-        self.best = self.master.solve()
-        value = self.best.value * self.unit
+        best = self.master.solve()
+        kept = np.flatnonzero(best.masses[self.artificial :] > 1e-14)
+        self.carried = (self.tuples[kept], best.masses[self.artificial :][kept], self.prices[kept])
+        self.best = best
+        value = best.value * self.unit
         self.history.append((value, self.master.n_columns))
         now = time.monotonic()
         if self.callback is not None and now - self.last_report >= REPORT_EVERY:
@@ -455,10 +459,8 @@ class _Search:
         """Return the last linear program's plan, with a lower bound where wanted."""
         assert self.best is not None
         q, n = self.h.q, self.h.q.sizes[0]
-        carried = self.best.masses[self.artificial :]
-        kept = np.flatnonzero(carried > 1e-14)
-        masses = carried[kept] / carried.sum() if carried.sum() > 0 else carried[kept]
-        tuples, costs = self.tuples[kept], self.prices[kept]
+        tuples, masses, costs = self.carried
+        masses = masses / masses.sum() if len(masses) else masses
         marginal = np.bincount(tuples.ravel(), np.repeat(masses / self.count, self.count), len(self.sites))
         error = float(np.abs(marginal - self.weights).sum())
         value = float(masses @ costs)
