@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from deblai.multimarginal import sinkhorn
 
 WAYS: dict[str, dict[str, Any]] = {
