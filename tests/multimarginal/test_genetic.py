@@ -207,7 +207,11 @@ def test_libraries_and_dtypes(library):
         ({"points": midpoints(9), "n_marginals": 2, "beta": 0.5}, InvalidValue, "beta: expected at least 1"),
         ({"points": midpoints(9), "n_marginals": 2, "tol": -1.0}, InvalidValue, "tol: expected a nonnegative"),
         ({"points": midpoints(9), "n_marginals": 2, "init": "best"}, InvalidValue, "init: expected 'auto', 'random'"),
-        ({"points": midpoints(9), "n_marginals": 2, "init": [[0, 1, 2]]}, InvalidValue, r"init: expected integer tuples"),
+        (
+            {"points": midpoints(9), "n_marginals": 2, "init": [[0, 1, 2]]},
+            InvalidValue,
+            r"init: expected integer tuples",
+        ),
         ({"points": midpoints(9), "n_marginals": 2, "init": [[0, 9]]}, InvalidValue, "init: expected indices from 0"),
         ({"points": midpoints(9), "n_marginals": 2, "certify": 1}, InvalidType, "certify: expected True or False"),
         ({"points": midpoints(9), "n_marginals": 2, "rng": "x"}, InvalidType, "rng: expected None"),

@@ -213,9 +213,7 @@ class _Search:
         self.points = None if x is None else x[self.sites]
         self.proof = None
         if x is not None and x.shape[1] == 1 and self.h.q.cost.convex_decreasing and self.settings.certify:
-            self.proof = prove(
-                OPERATION, x[:, 0], self.h.weights[0], self.count, self.h.q.cost, self.h.tolerance
-            )
+            self.proof = prove(OPERATION, x[:, 0], self.h.weights[0], self.count, self.h.q.cost, self.h.tolerance)
         self.pricer = Pricer(OPERATION, self.h.q, self.costs)
         self.master = Master(OPERATION, self.count * self.weights)
         self.tuples = np.empty((0, self.count), np.int32)

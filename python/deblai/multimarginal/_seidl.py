@@ -136,9 +136,7 @@ def _of_points(points: Any, weights: Any, count: int, pair: costs.PairCost) -> S
         raise errors.InvalidValue(f"[{OPERATION}] points: expected finite values, got nan or inf")
     mass = np.ones(len(at)) if w is None else np.asarray(library.numpy(w), np.float64)
     if not np.isfinite(mass).all() or (mass < 0).any() or not 0 < mass.sum() < np.inf:
-        raise errors.InvalidValue(
-            f"[{OPERATION}] weights: expected finite nonnegative weights of positive total mass"
-        )
+        raise errors.InvalidValue(f"[{OPERATION}] weights: expected finite nonnegative weights of positive total mass")
     tol = count * (1e-13 if library.dtype(x) == "float64" else 1e-6)
     proof = prove(OPERATION, at, mass / mass.sum(), count, pair, tol)
     (value,) = library.scalars([proof.value], x)
