@@ -88,7 +88,7 @@ def test_random_graphs(problem):
         return linear_program(cost=costs, weights=weights, graph=edges, n_marginals=N)
 
     if truth is None:
-        with pytest.raises(InvalidValue, match=r"no plan of finite cost|in no tuple of finite cost|finite cost, got none"):
+        with pytest.raises(InvalidValue, match=r"no plan of finite|no tuple of finite cost|finite cost, got none"):
             solve()
         return
     r = solve()
@@ -137,7 +137,11 @@ def test_graphs_by_name():
     """A chain, a ring and a star are their edges; points of their own sizes; equal marginals on a chain."""
     rng = np.random.default_rng(0)
     points = [rng.standard_normal((n, 2)) for n in (3, 4, 5, 3)]
-    edges = {"chain": [(0, 1), (1, 2), (2, 3)], "ring": [(0, 1), (1, 2), (2, 3), (3, 0)], "star": [(0, 1), (2, 0), (0, 3)]}
+    edges = {
+        "chain": [(0, 1), (1, 2), (2, 3)],
+        "ring": [(0, 1), (1, 2), (2, 3), (3, 0)],
+        "star": [(0, 1), (2, 0), (0, 3)],
+    }
     for name, listed in edges.items():
         named = linear_program(points, graph=name, cost="sqeuclidean")
         assert float(named.value) == float(linear_program(points, graph=listed, cost="sqeuclidean").value)

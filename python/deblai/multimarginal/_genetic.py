@@ -25,7 +25,7 @@ Array = np.ndarray[Any, Any]
 
 
 class GeneticState(NamedTuple):
-    """What the callback of `genetic` sees: linear programs so far, value and columns of the last, a lower bound or NaN."""
+    """What the callback of `genetic` sees: programs solved, value and columns of the last, a lower bound or NaN."""
 
     iteration: int
     value: float
@@ -82,7 +82,7 @@ def genetic(
     cost : str, cost of `deblai.costs`, or symmetric matrix (n, n), default "coulomb"
         As for `sinkhorn`. Infinite entries forbid a pair.
     beta : float, default 5
-        About beta n columns are kept.
+        Where there are more than beta n columns, at least 2 n, the oldest that are inactive are deleted.
     tol : float, default 1e-10
         By how much, as a part of the value, a column must price out to be taken.
     max_iter : int, default 100000
@@ -161,8 +161,8 @@ def genetic(
         _flag("certify", certify),
         _validate.nonnegative_integer(OPERATION, "budget", budget),
     )
-    if settings.beta < 1:
-        raise errors.InvalidValue(f"[{OPERATION}] beta: expected at least 1, got {beta!r}")
+    if settings.beta < 2:
+        raise errors.InvalidValue(f"[{OPERATION}] beta: expected at least 2, got {beta!r}")
     if settings.tol < 0:
         raise errors.InvalidValue(f"[{OPERATION}] tol: expected a nonnegative number, got {tol!r}")
     if not (callback is None or callable(callback)):
@@ -204,7 +204,7 @@ class _Search:
     stopped: bool = False
 
     def __post_init__(self) -> None:
-        n, self.count = self.h.q.sizes[0], self.h.count
+        n, self.count = self.h.q.sizes[0], self.h.n_marginals
         _backend.require_memory(OPERATION, 24 * n * n)
         self.sites = np.flatnonzero(self.h.weights[0] > 0)
         self.weights = self.h.weights[0][self.sites]
@@ -213,9 +213,7 @@ class _Search:
         self.points = None if x is None else x[self.sites]
         self.proof = None
         if x is not None and x.shape[1] == 1 and self.h.q.cost.convex_decreasing and self.settings.certify:
-            self.proof = prove(
-                OPERATION, x[:, 0], self.h.weights[0], self.count, self.h.q.cost, self.h.tolerance
-            )
+            self.proof = prove(OPERATION, x[:, 0], self.h.weights[0], self.count, self.h.q.cost, self.h.tolerance)
         self.pricer = Pricer(OPERATION, self.h.q, self.costs)
         self.master = Master(OPERATION, self.count * self.weights)
         self.tuples = np.empty((0, self.count), np.int32)
@@ -231,19 +229,20 @@ class _Search:
     def add(self, tuples: Array, most: int | None = None) -> int:
         """Add tuples that are new and of finite cost, the first `most`; return how many."""
         tuples = np.sort(tuples, axis=1).astype(np.int32)
-        chosen = []
+        fresh: dict[bytes, int] = {}
         for k, row in enumerate(tuples):
             key = row.tobytes()
             if key not in self.known:
-                self.known.add(key)
-                chosen.append(k)
-                if len(chosen) == most:
+                fresh.setdefault(key, k)
+                if len(fresh) == most:
                     break
-        tuples = tuples[chosen]
+        tuples = tuples[list(fresh.values())]
         costs = tuple_costs(self.costs, tuples)
         finite = np.isfinite(costs)
         tuples, costs = tuples[finite], costs[finite]
         if len(tuples):
+            self.clear()  # before, so that none of these goes at once
+            self.known.update(row.tobytes() for row in tuples)
             self.master.add(tuples, costs / self.unit)
             self.tuples, self.prices = np.concatenate([self.tuples, tuples]), np.concatenate([self.prices, costs])
         return len(tuples)
@@ -251,7 +250,7 @@ class _Search:
     def clear(self) -> None:
         """Delete the oldest inactive columns where there are more than beta n."""
         spare = self.master.n_columns - int(self.settings.beta * len(self.sites))
-        if spare <= 0:
+        if spare <= 0 or self.best is None:
             return
         old = self.master.inactive()
         old = old[old >= self.artificial][:spare]
@@ -310,7 +309,7 @@ class _Search:
             raise errors.InvalidValue(
                 f"[{OPERATION}] init: expected integer tuples (k, {self.count}), got shape {tuples.shape}"
             )
-        if tuples.size and not (0 <= tuples.min() and tuples.max() < n):
+        if tuples.size and not (tuples.min() >= 0 and tuples.max() < n):
             raise errors.InvalidValue(f"[{OPERATION}] init: expected indices from 0 to {n - 1}")
         place = np.full(n, -1)
         place[self.sites] = np.arange(len(self.sites))
@@ -342,7 +341,7 @@ class _Search:
         kept = np.flatnonzero(best.masses[self.artificial :] > 1e-14)
         self.carried = (self.tuples[kept], best.masses[self.artificial :][kept], self.prices[kept])
         self.best = best
-        value = best.value * self.unit
+        value = float(best.value * self.unit)
         self.history.append((value, self.master.n_columns))
         now = time.monotonic()
         if self.callback is not None and now - self.last_report >= REPORT_EVERY:
@@ -402,10 +401,7 @@ class _Search:
         """Add the best new columns that price out, n at most."""
         good = np.flatnonzero(prices > self.bar)
         good = good[np.argsort(-prices[good], kind="stable")]
-        if not len(good) or not self.add(children[good], len(self.sites)):
-            return False
-        self.clear()
-        return True
+        return len(good) > 0 and self.add(children[good], len(self.sites)) > 0
 
     def moves(self) -> bool:
         """Look at the moves of one particle of the active columns, then of all."""
@@ -517,7 +513,7 @@ class _Search:
         for k, nodes in ((4, n * n), (3, n), (2, 1)):
             if k >= self.count or 2 * nodes > self.settings.budget:
                 continue
-            h = self.h._replace(count=k)
+            h = self.h._replace(n_marginals=k)
             settings = _Settings(self.settings.beta, self.settings.tol, 10_000, 0, True, self.settings.budget)
             search = _Search(h, settings, self.rng, None)
             search.start("auto")

@@ -7,4 +7,14 @@ from .multimarginal import pair_density
 from .quantization import cells, sites, stipple
 from .sliced import directions, history, image_flow, running_estimate
 
-__all__ = ["cells", "comotion", "directions", "history", "image_flow", "pair_density", "running_estimate", "sites", "stipple"]
+__all__ = [
+    "cells",
+    "comotion",
+    "directions",
+    "history",
+    "image_flow",
+    "pair_density",
+    "running_estimate",
+    "sites",
+    "stipple",
+]
