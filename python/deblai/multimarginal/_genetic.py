@@ -52,7 +52,7 @@ def genetic(
     beta: float = 5.0,
     tol: float = 1e-10,
     max_iter: int = 100_000,
-    restarts: int = 1,
+    restarts: int = 10,
     init: Any = "auto",
     rng: Any = None,
     certify: bool = True,
@@ -87,8 +87,8 @@ def genetic(
         By how much, as a part of the value, a column must price out to be taken.
     max_iter : int, default 100000
         Most linear programs.
-    restarts : int, default 1
-        How often in a row n ascents from random multisets may find nothing before the search ends.
+    restarts : int, default 10
+        How often in a row ascents from random multisets may find nothing before the search ends.
     init : {"auto", "random"} or int array (k, N), default "auto"
         Columns to start from. Both words stand for plans of N different points, found by passing through the points in
         some order and taking those that have the fractions u, u + 1/N, ... of the mass below them: "auto" passes
@@ -424,21 +424,26 @@ class _Search:
         """Look at the moves of two particles of the active columns."""
         assert self.best is not None
         active = self.best.masses[self.artificial :] > 1e-12
-        _, children = self.pricer.pairs(self.potential, self.tuples[active])
+        _, _, children = self.pricer.pairs(self.potential, self.tuples[active])
         return self.accept(children, self.priced(children, tuple_costs(self.costs, children)))
 
     def ascents(self) -> bool:
-        """Let random tuples climb in price, one particle at a time."""
+        """Let random tuples climb in price, by one particle as long as that goes, then by two."""
         tuples = self.passing(self.rng.permutation(len(self.sites))).astype(np.int32)
         tuples = tuples[np.isfinite(tuple_costs(self.costs, tuples))]
         climbing = np.arange(len(tuples))
         while len(climbing):
-            gain, to = self.pricer.moves(self.potential, tuples[climbing])
-            k = gain.argmax(1)
-            rows = np.arange(len(climbing))
-            up = gain[rows, k] > self.bar
-            climbing, k, to = climbing[up], k[up], to[up]
-            tuples[climbing, k] = to[np.arange(len(climbing)), k]
+            below = climbing
+            while len(below):
+                gain, to = self.pricer.moves(self.potential, tuples[below])
+                k = gain.argmax(1)
+                up = gain[np.arange(len(below)), k] > self.bar
+                below, k, to = below[up], k[up], to[up]
+                tuples[below, k] = to[np.arange(len(below)), k]
+            at, gain, children = self.pricer.pairs(self.potential, tuples[climbing])
+            up = gain > self.bar
+            climbing = climbing[at[up]]
+            tuples[climbing] = children[up]
         return self.accept(tuples, self.priced(tuples, tuple_costs(self.costs, tuples)))
 
     def branch(self) -> bool:
