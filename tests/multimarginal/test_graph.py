@@ -269,6 +269,23 @@ def test_gradients_of_matrices_and_equal_marginals():
     assert check(lambda x: sinkhorn(x, **ring, **solve).value, (x,), eps=1e-5, atol=1e-6)
 
 
+def test_the_operator_is_well_registered():
+    """PyTorch's opcheck with edges: schema, fake tensors, autograd."""
+    torch = pytest.importorskip("torch")
+    import deblai.torch.multimarginal  # noqa: F401
+
+    rng = np.random.default_rng(0)
+    points = [torch.tensor(rng.random((n, 2)), requires_grad=True) for n in (4, 3, 5)]
+    weights, start = [torch.empty(0, dtype=torch.float64)] * 3, torch.zeros(12, dtype=torch.float64)
+    fixed = ([4, 3, 5], 3, 0, 1.0, 1.0, 0.5, False, start, 1e-12, 200, 5)
+    done = torch.library.opcheck(
+        torch.ops.deblai.multimarginal_sinkhorn.default,
+        (points, weights, [], *fixed, True, False, False, [0, 1, 1, 2]),
+        test_utils=("test_schema", "test_autograd_registration", "test_faketensor", "test_aot_dispatch_static"),
+    )
+    assert set(done.values()) == {"SUCCESS"}
+
+
 def test_jax_equals_pytorch():
     """Value and gradients under jit and grad equal PyTorch's to the bit."""
     jax, torch = pytest.importorskip("jax"), pytest.importorskip("torch")
