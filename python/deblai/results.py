@@ -326,7 +326,8 @@ class MultimarginalResult:
     def pair_marginal(self, p: int = 0, q: int = 1) -> Any:
         """Return the plan's marginal of the pair (p, q), shape (n_p, n_q): the pair density where marginals are equal.
 
-        Computed when asked for, like all that follows, from arguments as they were at the call.
+        Computed when asked for, like all that follows, from arguments as they were at the call; on a graph also of
+        pairs without a cost.
         """
         return self._plans.pair(p, q)
 
