@@ -132,16 +132,17 @@ def test_starts():
     warm = genetic(x, n_marginals=5, rng=0, certify=False, init=r)
     assert warm.n_iter < r.n_iter
     assert float(warm.value) <= float(r.value) * (1 + 1e-10)
-    listed = genetic(x, n_marginals=5, rng=0, certify=False, init=np.asarray(r.tuples)[::2])
-    assert listed.history[0, 0] < r.history[0, 0]
+    assert warm.history[0, 0] == pytest.approx(float(r.value), rel=1e-9)
+    listed = genetic(x, n_marginals=5, rng=0, certify=False, init=np.asarray(r.tuples)[:, ::-1])
+    assert np.array_equal(listed.history, warm.history)
 
 
-@pytest.mark.parametrize("beta", [1.0, 2.0, 8.0])
+@pytest.mark.parametrize("beta", [2.0, 3.0, 8.0])
 def test_the_tail_is_cleared(beta):
     """No more than beta n columns stay before n new ones come; the optimum is met whatever beta."""
     r = genetic(midpoints(30), n_marginals=3, init="random", rng=0, beta=beta)
     assert float(r.value) == pytest.approx(7.5, rel=1e-10)
-    assert r.history[:, 1].max() <= max(beta, 1) * 30 + 30
+    assert r.history[:, 1].max() <= beta * 30 + 30
 
 
 def test_reference_backend():
@@ -204,7 +205,7 @@ def test_libraries_and_dtypes(library):
         ({"points": midpoints(3), "n_marginals": 4}, InvalidValue, "weights: expected at most 1/4 of the mass"),
         ({"points": midpoints(3), "n_marginals": 1}, InvalidValue, "n_marginals: expected at least 2"),
         ({"points": [midpoints(3)] * 2, "n_marginals": 2}, InvalidType, "points: expected one array"),
-        ({"points": midpoints(9), "n_marginals": 2, "beta": 0.5}, InvalidValue, "beta: expected at least 1"),
+        ({"points": midpoints(9), "n_marginals": 2, "beta": 1.5}, InvalidValue, "beta: expected at least 2"),
         ({"points": midpoints(9), "n_marginals": 2, "tol": -1.0}, InvalidValue, "tol: expected a nonnegative"),
         ({"points": midpoints(9), "n_marginals": 2, "init": "best"}, InvalidValue, "init: expected 'auto', 'random'"),
         (
@@ -233,7 +234,7 @@ def test_a_callback_sees_and_stops(monkeypatch):
     assert r.n_iter == 8 == seen[-1].iteration
     assert np.diff([s.value for s in seen]).max() <= 1e-9
     assert all(s.lower == seidl(midpoints(40), n_marginals=4).lower for s in seen)
-    assert r.lower < float(r.value) == seen[-1].value
+    assert r.lower < float(r.value) == pytest.approx(seen[-1].value, rel=1e-12)
     with pytest.warns(deblai.ConvergenceWarning, match="not converged after 3 linear programs"):
         genetic(midpoints(40), max_iter=3, **solve)
 

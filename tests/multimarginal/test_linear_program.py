@@ -88,9 +88,7 @@ def test_random_graphs(problem):
         return linear_program(cost=costs, weights=weights, graph=edges, n_marginals=N)
 
     if truth is None:
-        with pytest.raises(
-            InvalidValue, match=r"no plan of finite cost|in no tuple of finite cost|finite cost, got none"
-        ):
+        with pytest.raises(InvalidValue, match=r"no plan of finite|no tuple of finite cost|finite cost, got none"):
             solve()
         return
     r = solve()

@@ -78,7 +78,7 @@ def test_other_laws(law, N, truth, tolerance):
 
 
 def test_a_law_scales_and_translates():
-    """X -> 3 X + 1 divides Coulomb's cost by 3; -log r loses log 3 a pair; a Gaussian law is the limit of its points."""
+    """X -> 3 X + 1 divides Coulomb's cost by 3; -log r loses log 3 a pair; points converge to their law."""
     one, other = (measures.Law(stats.norm(m, s)) for m, s in ((0, 1), (1, 3)))
     solve = {"n_marginals": 3}
     assert seidl(other, **solve).value == pytest.approx(seidl(one, **solve).value / 3, rel=1e-11)

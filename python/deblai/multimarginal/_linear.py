@@ -73,7 +73,7 @@ def linear_program(
     -------
     SparseResult
         `value`, `potentials`, `tuples`, `masses`, `lower`, `upper`, `certified`, `pair_marginal(p, q)`, `plan()`,
-        `sample(k, rng)`. Always certified, but for the result of an interrupt or a stop by the callback. Equal marginals
+        `sample(k, rng)`. Always certified, but for what an interrupt or the callback cuts short. Equal marginals
         on a graph that is not complete have a potential each. Not differentiable.
 
     Raises
@@ -120,7 +120,7 @@ def linear_program(
         raise errors.InvalidType(f"[{OPERATION}] callback: expected a function of a ProgramState, got {callback!r}")
     h = _problem(points, weights, n_marginals, cost, graph)
     require_light_points(OPERATION, h)
-    tuples, costs = _listing.listed(OPERATION, h.costs, h.q.sizes, h.count, most)
+    tuples, costs = _listing.listed(OPERATION, h.costs, h.q.sizes, h.n_marginals, most)
     program = _Program(h, tuples, costs, callback)
     try:
         program.run()
@@ -229,7 +229,7 @@ class _Program:
     ) -> None:
         self.h, self.tuples, self.costs, self.callback = h, tuples, costs, callback
         self.offsets = np.concatenate([[0], np.cumsum(h.q.sizes)[:-1]])
-        share = h.count if h.symmetric else 1
+        share = h.n_marginals if h.symmetric else 1
         self.rhs = np.concatenate([share * w for w in h.weights])
         self.master = Master(OPERATION, self.rhs)
         self.history: list[tuple[float, int]] = []
@@ -243,7 +243,7 @@ class _Program:
 
     def rows(self, chosen: Array) -> Array:
         """Return the equations that tuples are in."""
-        return self.tuples[chosen] + (0 if self.h.symmetric else self.offsets.astype(np.int32))
+        return np.asarray(self.tuples[chosen] + (0 if self.h.symmetric else self.offsets.astype(np.int32)))
 
     def run(self) -> None:
         """Solve; first with dear artificial columns, and if they stay, to find out whether they can be spared."""
@@ -290,8 +290,8 @@ class _Program:
 
     def reduced(self, costs: Array, f: Array) -> Array:
         """Return c - sum f of all tuples."""
-        left = costs.copy()
-        for p in range(self.h.count):
+        left: Array = costs.copy()
+        for p in range(self.h.n_marginals):
             left -= f[self.tuples[:, p] + (0 if self.h.symmetric else self.offsets[p])]
         return left
 
@@ -332,17 +332,17 @@ class _Program:
         error = 0.0
         for p, w in enumerate(h.weights):
             at = self.tuples[chosen].ravel() if h.symmetric else self.tuples[chosen, p]
-            spread = np.repeat(masses / h.count, h.count) if h.symmetric else masses
+            spread = np.repeat(masses / h.n_marginals, h.n_marginals) if h.symmetric else masses
             error = max(error, float(np.abs(np.bincount(at, spread, len(w)) - w).sum()))
         largest = float(np.abs(self.potential).max())
-        rounding = ROUNDING * h.count**2 * largest
+        rounding = ROUNDING * h.n_marginals**2 * largest
         lower = self.lower - rounding
         f = self.potential.copy()
         if np.isfinite(lower):
-            f += (lower - float(self.rhs @ f)) / h.count
+            f += (lower - float(self.rhs @ f)) / h.n_marginals
         parts = [q.library.export(v, q.like) for v in potentials_of(q, f)]
         (scalar,) = q.library.scalars([value], q.like)
-        upper = value + h.count * largest * error + ROUNDING * h.count * abs(value)
+        upper = value + h.n_marginals * largest * error + ROUNDING * h.n_marginals * abs(value)
         return SparseResult(
             value=scalar,
             potentials=parts[0] if h.symmetric else parts,
@@ -353,7 +353,7 @@ class _Program:
             certified=bool(np.isfinite(lower)),
             converged=self.converged,
             marginal_error=error,
-            n_marginals=h.count,
+            n_marginals=h.n_marginals,
             n_iter=len(self.history),
             history=np.array(self.history, np.float64).reshape(-1, 2),
             backend="highs",
