@@ -65,10 +65,12 @@ class _Bounds:
         live = a > 0
         return self.count * float(a[live] @ f[live])
 
-    def outwards(self, bound: float) -> float:
-        """Return an upper bound moved by what rounding of the sums, and of the marginals by `margin`, can do to it."""
-        size = max(abs(bound), self.dual(self.a, np.abs(self.f)))
-        return bound + self.slack + (2 * self.margin + ROUNDING * self.h.n_marginals**2) * size
+    def outwards(self, bound: float, from_plan: bool = True) -> float:
+        """Return an upper bound moved by what rounding of its sums, and of the plan's marginals, can do to it."""
+        moved = ROUNDING * self.h.n_marginals**2 * abs(bound)
+        if from_plan:
+            moved += self.slack + 2 * self.margin * max(abs(bound), self.dual(self.a, np.abs(self.f)))
+        return bound + moved
 
     def value_lower(self) -> float:
         found = self.e.value - self.slack
@@ -123,10 +125,11 @@ class _Bounds:
                 if not np.isfinite(c.cost):
                     continue
                 kept = (1 - share) * e.value_linear if share < 1 else 0.0
-                best = min(best, kept + total * c.cost)
+                cost = kept + total * c.cost
                 entropy = total * c.entropy + ((1 - share) * inner if share < 1 else 0.0)
-                best_value = min(best_value, kept + total * c.cost + h.epsilon * entropy)
-        return self.outwards(best), self.outwards(best_value)
+                best = min(best, self.outwards(cost, share < 1))
+                best_value = min(best_value, self.outwards(cost + h.epsilon * entropy, share < 1))
+        return best, best_value
 
     def upper(self, sharp: bool) -> tuple[float, float]:
         """Return upper bounds of OT_0 and OT_epsilon; `sharp`: of all plans, not of the first that gives any."""
