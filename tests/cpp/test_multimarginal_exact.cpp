@@ -98,37 +98,6 @@ void everywhere_else() {
     }
 }
 
-// One table serves the updates of both its marginals: those of the second one, too, are right where the first one's
-// potential has moved far since the table was made, and where leaps move all of them.
-template <class T>
-void second_uses() {
-    for (const std::vector<index_t>& sizes :
-         {std::vector<index_t>{14, 11, 9}, {9, 14, 11}, {40, 9, 9}, {5, 6, 7, 5}, {3, 4, 3, 4, 3}})
-        for (const double epsilon : {0.3, 0.02}) {
-            const Case<T> c = random_case<T>(sizes, static_cast<int>(sizes.size()), epsilon, 0, {},
-                                             {.zeros = true, .infinite = sizes.size() == 3}, 17);
-            const Truth<T> truth(c);
-            constexpr index_t count = 5;
-            const Run<T> want = truth.sweep(count);
-            const double tol = rounding<T>(50 + 6 / epsilon);
-            const double off = distance(sweep(c, {-1, count}).potentials, want.potentials) / epsilon;
-            CHECK(off <= tol, off, tol, sizes[0], epsilon, sizeof(T));
-            // A far start: what the first update moves is everything that the second one's weights were.
-            std::vector<double> start(c.length());
-            for (std::size_t i = 0; i < start.size(); ++i) start[i] = double(i % 7) * 40 * epsilon;
-            const Run<T> far = sweep(c, {-1, 1}, {}, start);
-            std::vector<double> image = start;
-            index_t at = 0;
-            for (std::size_t p = 0; p < sizes.size(); ++p) {
-                const std::vector<double> next = truth.conditional(static_cast<int>(p), image);
-                for (index_t i = 0; i < sizes[p]; ++i, ++at)
-                    if (next[i] != inf) image[at] = next[i];
-            }
-            const double gap = distance(far.potentials, image) / epsilon;
-            CHECK(gap <= rounding<T>(300 + 12 / epsilon), gap, tol, sizes[0], epsilon, sizeof(T));
-        }
-}
-
 // Rows summed term by term are counted: none where products carry the sums, all of some case at small epsilon.
 template <class T>
 void counted() {
@@ -164,8 +133,6 @@ int main() {
     everywhere_else<double>();
     rows_apart<float>();
     rows_apart<double>();
-    second_uses<float>();
-    second_uses<double>();
     counted<float>();
     counted<double>();
     return report();

@@ -101,8 +101,8 @@ public:
     bool pair(int p, int q) {
         const index_t n = side(p).size;
         call_.check(cudaMemsetAsync(w_.exact, 0, n, call_.stream()), "cudaMemsetAsync");
-        if (!contract_all(deblai::multimarginal::choose_roles(problem_, p, q),
-                          std::numeric_limits<double>::infinity(), w_.plan))
+        if (!contract_all(deblai::multimarginal::choose_roles(problem_, p, q), std::numeric_limits<double>::infinity(),
+                          w_.plan))
             return false;
         std::vector<char> exact(n);
         fetch(exact.data(), static_cast<const char*>(w_.exact), exact.size());

@@ -162,9 +162,11 @@ def sinkhorn(
 
     Notes
     -----
-    One marginal is contracted by a matrix product of stabilised kernels; what underflow may have lost is bounded row
-    by row, and rows whose bound is not negligible are summed again exactly. An update costs n^N multiplications, in
-    symmetric mode about n^N / (N - 3)!. Results do not depend on the number of threads, to the bit.
+    A matrix product of stabilised kernels contracts all marginals but two, for the updates of both; what underflow may
+    have lost is bounded row by row, and rows whose bound is not negligible are summed again exactly (`exact_rows` counts
+    them). A product costs n^N multiplications, in symmetric mode about n^N / (2 (N - 2)!); a plain sweep of general
+    mode takes N / 2 of them, one that leaps N / 2 rounded up. Results do not depend on the number of threads, to the
+    bit.
 
     The gradient of `value` is that at fixed potentials. That of `potentials` differentiates the equations that they
     solve; its backward pass solves a dense linear system of n_1 + ... + n_N unknowns (n in symmetric mode) in float64
