@@ -68,7 +68,7 @@ def row(n_marginals: int, n: int, epsilon: float) -> dict[str, Any]:
 
     def ours() -> torch.Tensor:
         r = deblai.multimarginal.sinkhorn(
-            x, n_marginals=n_marginals, cost=cost, epsilon=epsilon, tol=0, max_iter=SWEEPS, memory=0
+            x, n_marginals=n_marginals, cost=cost, epsilon=epsilon, tol=0, max_iter=SWEEPS, memory=0, method="sinkhorn"
         )
         return r.potentials / epsilon
 

@@ -80,6 +80,17 @@ auto by_dtype(py::handle capsule, const char* what, F&& f) {
     throw InvalidType(std::string(what) + ": expected float32 or float64");
 }
 
+// Raises what waits to be raised in this thread; false if something did. Signals reach the main thread only; what
+// PyThreadState_SetAsyncExc sends to another one comes up when that runs Python code, be it a number.
+inline bool at_ease() {
+    if (PyErr_CheckSignals() != 0) return false;
+    PyObject* const code = Py_CompileString("0", "deblai", Py_eval_input);
+    PyObject* const names = code ? PyDict_New() : nullptr;
+    PyObject* const ran = names ? PyEval_EvalCode(code, names, names) : nullptr;
+    for (PyObject* const p : {ran, names, code}) Py_XDECREF(p);
+    return ran != nullptr;
+}
+
 // Runs a kernel without the GIL. Every 50 ms or so the calling thread looks for signals; what a handler
 // raises (KeyboardInterrupt) stops the kernel and is raised here.
 template <class F>
@@ -91,7 +102,7 @@ auto interruptible(int threads, const std::string& simd, F&& kernel) {
     control.context = &raised;
     control.poll = [](void* context) {
         const py::gil_scoped_acquire gil;
-        if (PyErr_CheckSignals() == 0) return false;
+        if (at_ease()) return false;
         static_cast<std::optional<py::error_already_set>*>(context)->emplace();
         return true;
     };
@@ -109,6 +120,7 @@ void raise(const char* name, const char* message);
 // Maps deblai's C++ errors to the classes of deblai.errors.
 void register_errors();
 
+void register_columns(py::module_& m);
 void register_laguerre(py::module_& m);
 void register_lloyd(py::module_& m);
 void register_runtime(py::module_& m);

@@ -1,3 +1,4 @@
+#include "deblai/multimarginal-minimum.hpp"
 #include "multimarginal.hpp"
 
 namespace deblai::bind {
@@ -37,7 +38,7 @@ py::tuple evaluate(const Objects& points, const Objects& weights, const Objects&
             const multimarginal::Summary r = interruptible(threads, simd, [&](const Control& control) {
                 return multimarginal::evaluate(q, f, outputs.output, control);
             });
-            return py::make_tuple(r.value, r.value_linear, r.mass, r.marginal_error);
+            return py::make_tuple(r.value, r.value_linear, r.mass, r.marginal_error, r.marginals, r.exact_rows);
         });
 }
 
@@ -76,6 +77,19 @@ std::size_t workspace(const Objects& points, const Objects& weights, const Objec
                           [&](const auto& q) { return multimarginal::workspace_bytes(q, threads, memory); });
 }
 
+py::tuple minimum(const Objects& points, const Objects& weights, const Objects& costs,
+                  const std::vector<index_t>& sizes, int n_marginals, int kind, double s, double strength,
+                  double epsilon, const Edges& edges, py::handle potentials, std::int64_t budget, int threads,
+                  const std::string& simd) {
+    return with_arguments(
+        points, weights, costs, sizes, n_marginals, kind, s, strength, epsilon, edges, Device::cpu, [&](const auto& q) {
+            double* const f = doubles(potentials, length(q), "potentials");
+            const multimarginal::Minimum r = interruptible(
+                threads, simd, [&](const Control& control) { return multimarginal::minimum(q, f, budget, control); });
+            return py::make_tuple(r.value, r.best, r.exact, r.nodes, r.at);
+        });
+}
+
 }  // namespace
 
 void register_multimarginal(py::module_& m) {
@@ -88,7 +102,7 @@ void register_multimarginal(py::module_& m) {
     def("multimarginal_evaluate", &evaluate, py::arg("potentials"), py::arg("pairs"), py::arg("grad_points"),
         py::arg("plans_only"), py::arg("threads"), py::arg("simd"),
         "Plans of pairs into pairs, gradients of the value in the points into grad_points; returns value, <c, plan>, "
-        "mass and marginal error.");
+        "mass, marginal error, the marginals and the number of rows of plans that were summed term by term.");
     def("multimarginal_workspace", &workspace, py::arg("threads"), py::arg("memory"),
         "Bytes that one call of either allocates at most.");
     def("multimarginal_pair", &pair_plan, py::arg("potentials"), py::arg("p"), py::arg("q"), py::arg("plan"),
@@ -96,6 +110,11 @@ void register_multimarginal(py::module_& m) {
         "The plan's marginal of any two marginals p < q of a problem with edges, into plan; False after a stop.");
     def("multimarginal_pair_workspace", &pair_workspace, py::arg("p"), py::arg("q"), py::arg("threads"),
         "Bytes that multimarginal_pair allocates at most.");
+    def("multimarginal_minimum", &minimum, py::arg("potentials"), py::arg("budget"), py::arg("threads"),
+        py::arg("simd"),
+        "The least cost less potentials over all tuples, in float64: a lower bound, what was attained, whether both "
+        "are "
+        "equal, nodes searched (at most about budget), where.");
     m.def("multimarginal_bags", &bags, py::arg("sizes"), py::arg("edges"),
           "The bags of the junction tree of a graph in the order of elimination: the marginal that is eliminated, then "
           "its neighbours at that time.");

@@ -4,6 +4,7 @@
 PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
     m.doc() = "CPU kernels of deblai. Arguments are views made by deblai._dlpack.view.";
     deblai::bind::register_errors();
+    deblai::bind::register_columns(m);
     deblai::bind::register_laguerre(m);
     deblai::bind::register_lloyd(m);
     deblai::bind::register_multimarginal(m);

@@ -12,9 +12,34 @@
 namespace deblai {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 constexpr auto poll_interval = std::chrono::milliseconds(50);
-constexpr double serial_below_ns = 2e5;  // a call: about ten times the cost of starting a thread
-constexpr double alone_below_ns = 4e4;   // a step: a few times the cost of waking one
+constexpr auto patience = std::chrono::microseconds(50);  // to wake a thread takes as long as many steps
+constexpr double serial_below_ns = 2e5;                   // a call: about ten times the cost of starting a thread
+constexpr double alone_below_ns = 2.5e4;                  // a step: what cache lines that change cores cost
+
+void relax() {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    asm volatile("yield");
+#endif
+}
+
+// Whether `ready` came true within the patience of whoever has a core to spare.
+template <class Ready>
+bool soon(bool spare, const Ready& ready) {
+    if (!spare) return ready();
+    const auto end = Clock::now() + patience;
+    do {
+        for (int k = 0; k < 16; ++k) {
+            if (ready()) return true;
+            relax();
+        }
+    } while (Clock::now() < end);
+    return false;
+}
 
 }  // namespace
 
@@ -23,25 +48,32 @@ int hardware_threads() {
     return n ? static_cast<int>(n) : 1;
 }
 
+// A step begins where `generation` changes, and ends where no thread is busy. Threads look out for either for a while
+// before they sleep; those who sleep say so first, and are woken.
 struct Team::Shared final : Stop {
-    using Clock = std::chrono::steady_clock;
+    struct alignas(64) Share {  // of the tasks; its owner begins with it, others help out
+        std::atomic<index_t> next{0};
+        index_t end = 0;
+    };
 
     Control control;
+    bool spare = true;
     std::vector<std::thread> threads;
+    std::unique_ptr<Share[]> shares;
     std::mutex mutex;
     std::condition_variable started, finished;
-
-    // Guarded by `mutex`, but for the atomics.
-    std::uint64_t generation = 0;
-    int busy = 0;
-    bool closing = false;
-    Call call = nullptr;
-    const void* f = nullptr;
-    index_t count = 0;
-    std::exception_ptr error;
-    std::atomic<index_t> next{0};
+    std::atomic<std::uint64_t> generation{0};
+    std::atomic<int> busy{0}, asleep{0};
+    std::atomic<bool> waiting{false}, closing{false};
+    std::exception_ptr error;  // guarded by the mutex
     mutable std::atomic<bool> stop{false};
     mutable Clock::time_point last_poll = Clock::now();  // touched by the calling thread only
+
+    // Written between steps.
+    Call call = nullptr;
+    const void* f = nullptr;
+
+    int size() const { return static_cast<int>(threads.size()) + 1; }
 
     bool requested(int worker) const override {
         if (worker == 0 && control.poll && !stop.load(std::memory_order_relaxed)) {
@@ -56,10 +88,14 @@ struct Team::Shared final : Stop {
 
     void work(int worker) {
         try {
-            for (;;) {
-                const index_t task = next.fetch_add(1, std::memory_order_relaxed);
-                if (task >= count || requested(worker)) return;
-                call(f, task, worker);
+            for (int k = 0; k < size(); ++k) {
+                Share& share = shares[(worker + k) % size()];
+                for (;;) {
+                    const index_t task = share.next.fetch_add(1, std::memory_order_relaxed);
+                    if (task >= share.end) break;
+                    if (requested(worker)) return;
+                    call(f, task, worker);
+                }
             }
         } catch (...) {
             const std::lock_guard lock(mutex);
@@ -70,24 +106,52 @@ struct Team::Shared final : Stop {
 
     void loop(int worker) {
         std::uint64_t seen = 0;
-        std::unique_lock lock(mutex);
+        const auto ready = [&] { return closing || generation != seen; };
         for (;;) {
-            started.wait(lock, [&] { return closing || generation != seen; });
+            if (!soon(spare, ready)) {
+                std::unique_lock lock(mutex);
+                ++asleep;
+                started.wait(lock, ready);
+                --asleep;
+            }
             if (closing) return;
             seen = generation;
-            lock.unlock();
             work(worker);
-            lock.lock();
-            if (--busy == 0) finished.notify_one();
+            if (--busy == 0 && waiting) {
+                const std::lock_guard lock(mutex);
+                finished.notify_one();
+            }
         }
     }
 
-    void close() {
-        {
-            const std::lock_guard lock(mutex);
-            closing = true;
+    void begin() {
+        busy = static_cast<int>(threads.size());
+        ++generation;
+        wake();
+    }
+
+    void wait() {
+        const auto done = [&] { return busy == 0; };
+        if (soon(spare, done)) return;
+        std::unique_lock lock(mutex);
+        waiting = true;
+        while (!finished.wait_for(lock, poll_interval, done)) {
+            lock.unlock();
+            requested(0);
+            lock.lock();
         }
+        waiting = false;
+    }
+
+    void wake() {
+        if (!asleep) return;
+        const std::lock_guard lock(mutex);
         started.notify_all();
+    }
+
+    void close() {
+        closing = true;
+        wake();
         for (auto& thread : threads) thread.join();
     }
 };
@@ -96,6 +160,9 @@ Team::Team(const Control& control, double work) : shared_(std::make_unique<Share
     shared_->control = control;
     int size = control.threads > 0 ? control.threads : hardware_threads();
     if (work < serial_below_ns) size = 1;
+    shared_->spare = size <= hardware_threads();
+    shared_->shares = std::make_unique<Shared::Share[]>(size);
+    shared_->threads.reserve(size - 1);
     try {
         for (int worker = 1; worker < size; ++worker)
             shared_->threads.emplace_back([s = shared_.get(), worker] { s->loop(worker); });
@@ -107,7 +174,7 @@ Team::Team(const Control& control, double work) : shared_(std::make_unique<Share
 
 Team::~Team() { shared_->close(); }
 
-int Team::size() const { return static_cast<int>(shared_->threads.size()) + 1; }
+int Team::size() const { return shared_->size(); }
 
 const Stop& Team::stop() const { return *shared_; }
 
@@ -116,27 +183,16 @@ bool Team::stopped() const { return shared_->stop.load(std::memory_order_relaxed
 void Team::run(index_t count, Call call, const void* f, double ns) {
     Shared& s = *shared_;
     const bool alone = s.threads.empty() || count <= 1 || ns < alone_below_ns;
-    {
-        const std::lock_guard lock(s.mutex);
-        s.call = call;
-        s.f = f;
-        s.count = count;
-        s.next.store(0, std::memory_order_relaxed);
-        if (!alone) {
-            s.busy = static_cast<int>(s.threads.size());
-            ++s.generation;
-        }
+    const int sharers = alone ? 1 : s.size();
+    for (int worker = 0; worker < s.size(); ++worker) {
+        s.shares[worker].next.store(worker < sharers ? count * worker / sharers : 0, std::memory_order_relaxed);
+        s.shares[worker].end = worker < sharers ? count * (worker + 1) / sharers : 0;
     }
-    if (!alone) s.started.notify_all();
+    s.call = call;
+    s.f = f;
+    if (!alone) s.begin();
     s.work(0);
-    if (!alone) {
-        std::unique_lock lock(s.mutex);
-        while (!s.finished.wait_for(lock, poll_interval, [&] { return s.busy == 0; })) {
-            lock.unlock();
-            s.requested(0);
-            lock.lock();
-        }
-    }
+    if (!alone) s.wait();
     if (s.error) std::rethrow_exception(std::exchange(s.error, nullptr));
 }
 

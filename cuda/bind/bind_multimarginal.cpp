@@ -33,18 +33,18 @@ py::tuple evaluate(const Objects& points, const Objects& weights, const Objects&
                    const std::vector<index_t>& sizes, int n_marginals, int kind, double s, double strength,
                    double epsilon, const Edges& edges, py::handle potentials, const Objects& pairs,
                    const Objects& grad_points, bool plans_only, std::uintptr_t stream, int device) {
-    return with_arguments(points, weights, costs, sizes, n_marginals, kind, s, strength, epsilon, edges, Device::cuda,
-                          [&](const auto& q) {
-                              using T = std::remove_cvref_t<decltype(*q.marginals->weights.data)>;
-                              double* const f = doubles(potentials, length(q), "potentials");
-                              const Outputs<T> outputs(q, pairs, grad_points, plans_only, Device::cuda);
-                              const multimarginal::Summary r = interruptible(0, "", [&](const Control& control) {
-                                  return cuda::multimarginal::evaluate(q, f, outputs.output,
-                                                                       reinterpret_cast<void*>(stream), device,
-                                                                       control.poll, control.context);
-                              });
-                              return py::make_tuple(r.value, r.value_linear, r.mass, r.marginal_error);
-                          });
+    return with_arguments(
+        points, weights, costs, sizes, n_marginals, kind, s, strength, epsilon, edges, Device::cuda,
+        [&](const auto& q) {
+            using T = std::remove_cvref_t<decltype(*q.marginals->weights.data)>;
+            double* const f = doubles(potentials, length(q), "potentials");
+            const Outputs<T> outputs(q, pairs, grad_points, plans_only, Device::cuda);
+            const multimarginal::Summary r = interruptible(0, "", [&](const Control& control) {
+                return cuda::multimarginal::evaluate(q, f, outputs.output, reinterpret_cast<void*>(stream), device,
+                                                     control.poll, control.context);
+            });
+            return py::make_tuple(r.value, r.value_linear, r.mass, r.marginal_error, r.marginals, r.exact_rows);
+        });
 }
 
 }  // namespace

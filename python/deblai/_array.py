@@ -48,6 +48,10 @@ class Library:
         """Return a copy that nobody else changes."""
         return x.copy()
 
+    def stack(self, arrays: list[Any]) -> Any:
+        """Return arrays of one shape along a new leading axis."""
+        return np.stack(arrays)
+
     def cast(self, x: Any, like: Any) -> Any:
         """Return `x` with the dtype of `like`."""
         return x.astype(like.dtype)
@@ -102,6 +106,9 @@ class Torch(Library):
     def copy(self, x: Any) -> Any:
         return x.detach().clone()
 
+    def stack(self, arrays: list[Any]) -> Any:
+        return sys.modules["torch"].stack(arrays)
+
     def cast(self, x: Any, like: Any) -> Any:
         return x.to(like.dtype)
 
@@ -146,6 +153,9 @@ class Jax(Library):
     def copy(self, x: Any) -> Any:
         return x
 
+    def stack(self, arrays: list[Any]) -> Any:
+        return sys.modules["jax"].numpy.stack(arrays)
+
     def export(self, array: Any, like: Any) -> Any:
         jax = sys.modules["jax"]
         (device,) = like.devices()
@@ -173,6 +183,9 @@ class CuPy(Library):
     """CuPy."""
 
     name = "CuPy"
+
+    def stack(self, arrays: list[Any]) -> Any:
+        return sys.modules["cupy"].stack(arrays)
 
     def scalars(self, values: Iterable[float], like: Any) -> list[Any]:
         return [self.export(value, like) for value in values]
@@ -230,7 +243,7 @@ def gather(operation: str, arguments: dict[str, Any], traces: bool = False) -> t
     """
     if _plain(arguments.values()):
         return NUMPY, list(arguments.values())
-    traced = traces and any(map(_is_tracer, arguments.values()))
+    traced = traces and any(map(is_tracer, arguments.values()))
     library: Library | None = None
     first = dtype = device = ""
     convert = []
@@ -290,7 +303,8 @@ def view_of(operation: str, name: str, library: Library, array: Any) -> Any:
         ) from error
 
 
-def _is_tracer(x: Any) -> bool:
+def is_tracer(x: Any) -> bool:
+    """Return whether x has no values yet, inside jit, grad and vmap of JAX."""
     return library_of(x) is JAX and isinstance(x, sys.modules["jax"].core.Tracer)
 
 
@@ -326,7 +340,7 @@ def _readable_device(operation: str, name: str, library: Library, x: Any, traced
         if isinstance(x, np.generic):
             raise errors.InvalidType(f"[{operation}] {name}: expected an array, got the scalar {x!r}")
         return "cpu"
-    if library is JAX and _is_tracer(x):
+    if library is JAX and is_tracer(x):
         if traced:
             return ""
         raise errors.InvalidType(

@@ -4,6 +4,12 @@ from collections.abc import Callable, Sequence
 
 _View = object  # a capsule around deblai::View
 
+def columns_least(
+    costs: _View, potential: _View, n_particles: int, threshold: float, budget: int, threads: int
+) -> tuple[float, bool, int, list[float], list[int]]: ...
+def columns_price(
+    costs: _View, potential: _View, parents: _View, pairs: bool, gain: _View, to: _View, threads: int
+) -> bool: ...
 def laguerre(
     sites: _View,
     psi: _View | None,
@@ -85,7 +91,23 @@ def multimarginal_evaluate(
     plans_only: bool,
     threads: int,
     simd: str,
-) -> tuple[float, float, float, float]: ...
+) -> tuple[float, float, float, float, list[float], int]: ...
+def multimarginal_minimum(
+    points: list[_View | None],
+    weights: list[_View | None],
+    costs: list[_View],
+    sizes: list[int],
+    n_marginals: int,
+    kind: int,
+    s: float,
+    strength: float,
+    epsilon: float,
+    edges: Sequence[tuple[int, int]] | None,
+    potentials: _View,
+    budget: int,
+    threads: int,
+    simd: str,
+) -> tuple[float, float, bool, int, list[int]]: ...
 def multimarginal_workspace(
     points: list[_View | None],
     weights: list[_View | None],

@@ -4,6 +4,9 @@ from collections.abc import Callable, Sequence
 
 _View = object  # a capsule around deblai::View
 
+def columns_price(
+    costs: _View, potential: _View, parents: _View, gain: _View, to: _View, stream: int, device: int
+) -> None: ...
 def device_count() -> int: ...
 def device_name(device: int) -> str: ...
 def laguerre(
@@ -83,7 +86,7 @@ def multimarginal_evaluate(
     plans_only: bool,
     stream: int,
     device: int,
-) -> tuple[float, float, float, float]: ...
+) -> tuple[float, float, float, float, list[float], int]: ...
 def sliced(
     x: _View,
     y: _View,

@@ -13,8 +13,9 @@ import numpy as np
 
 from . import _validate, errors
 from ._array import NUMPY, gather, library_of
+from ._law import Law
 
-__all__ = ["Grid", "Samples", "UniformBox"]
+__all__ = ["Grid", "Law", "Samples", "UniformBox"]
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 

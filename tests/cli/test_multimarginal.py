@@ -22,6 +22,7 @@ def files(tmp_path, rng, monkeypatch):
     np.savez("weights.npz", a=rng.random(8), b=rng.random(9), c=rng.random(10))
     np.save("space.npy", rng.random((12, 3)))
     np.save("matrix.npy", np.abs(x[:, None] - x))
+    np.save("negative.npy", -x)
     return x
 
 
@@ -65,11 +66,30 @@ def test_different_marginals(files, said, is_png, tmp_path):
         ("log", "log"),
         ("repulsive-harmonic", "repulsive-harmonic"),
         ("riesz:0.5", deblai.costs.Riesz(0.5)),
+        ("euclidean", "euclidean"),
+        ("yukawa:3", deblai.costs.Yukawa(3.0)),
+        ("yukawa:0:2", deblai.costs.Yukawa(0.0, 2.0)),
+        ("soft-coulomb:0.2:-1", deblai.costs.SoftCoulomb(0.2, -1.0)),
+        ("power:1.5", deblai.costs.Power(1.5)),
+        ("harmonic:-0.5", deblai.costs.Harmonic(-0.5)),
     ],
 )
 def test_costs(name, cost, files, said):
     report = said("multimarginal", "x.npy", "-N", 2, "--cost", name, "--epsilon", 0.1)
     assert report["value"] == deblai.multimarginal.sinkhorn(files, n_marginals=2, cost=cost, epsilon=0.1).value
+
+
+def test_certified_bounds(files, said):
+    """--certify prints what the result says; --gap stops the run, and the value is as sure as was asked for."""
+    names = ("lower", "upper", "value_lower", "value_upper", "certified")
+    report = said("multimarginal", "x.npy", "-N", 3, "--epsilon", 0.1, "--certify")
+    r = deblai.multimarginal.sinkhorn(files, n_marginals=3, epsilon=0.1, certify=True)
+    assert [report[name] for name in names] == [getattr(r, name) for name in names]
+    assert report["lower"] <= 7.5 <= report["upper"]  # T1 on 30 midpoints, which N = 3 divides
+    stopped = said("multimarginal", "x.npy", "-N", 3, "--epsilon", 0.1, "--certify", "--gap", 1e-3)
+    assert stopped["value_upper"] - stopped["value_lower"] <= 1e-3
+    assert stopped["n_iter"] < report["n_iter"]
+    assert "lower" not in said("multimarginal", "x.npy", "-N", 2, "--epsilon", 1)
 
 
 def test_a_cost_matrix(files, said, is_png, tmp_path):
@@ -81,6 +101,53 @@ def test_a_cost_matrix(files, said, is_png, tmp_path):
     other = ["--weights", "w.npy", "--weights", "x.npy"]
     report = said("multimarginal", "--matrix", "matrix.npy", *other, "--epsilon", 0.1)
     assert report["n"] == [30, 30]
+
+
+def test_a_density_on_the_line(files, said, is_png, tmp_path):
+    """The cells of [0, 1], as by the function; the file has all that is needed to go on."""
+    report = said("multimarginal", "--density", "w.npy", "-N", 3, "--epsilon", 0.1, "--out", "r.npz", "--plot", "p.png")
+    r = deblai.multimarginal.sinkhorn(files, np.load("w.npy"), n_marginals=3, epsilon=0.1)
+    assert report["value"] == pytest.approx(float(r.value), rel=1e-12)
+    assert (report["n"], report["density"]) == ([30], "w.npy")
+    with np.load("r.npz") as written:
+        assert np.allclose(written["points"], files)
+        assert np.array_equal(written["weights"], np.load("w.npy"))
+        assert np.allclose(written["pair_0_1"], r.pair_marginal(), atol=1e-12)
+    assert is_png(tmp_path / "p.png")
+
+
+def test_densities_of_the_plane_and_of_space(files, said, rng):
+    """Axis 0 is x, the longest side is 1, pixels are joined, cells without mass are left out."""
+    values = rng.random((12, 6))
+    values[:4, :2] = 0
+    np.save("plane.npy", values)
+    report = said("multimarginal", "--density", "plane.npy", "-N", 2, "--epsilon", 1, "--pixels", 6, "--out", "r.npz")
+    joined = values.reshape(6, 2, 3, 2).sum((1, 3))
+    centres = np.stack(np.meshgrid(np.arange(6), np.arange(3), indexing="ij"), -1) / 6 + 1 / 12
+    with np.load("r.npz") as written:
+        assert np.allclose(written["weights"], joined[joined > 0])
+        assert np.allclose(written["points"], centres[joined > 0])
+    assert report["n"] == [16]
+    np.save("space.npy", rng.random((3, 4, 2)))
+    assert said("multimarginal", "--density", "space.npy", "-N", 2, "--epsilon", 1)["n"] == [24]
+
+
+def test_an_image_as_a_density(files, said, is_png, tmp_path):
+    """Bright pixels are heavy, dark ones with --invert; rows are from the top; 32 pixels along the longest side."""
+    image = pytest.importorskip("PIL.Image")
+    pixels = np.zeros((40, 64), np.uint8)
+    pixels[:10, :16] = 255  # top left
+    image.fromarray(pixels).save("photo.png")
+    fixed = ["-N", 2, "--cost", "sqeuclidean", "--epsilon", 1, "--out", "r.npz"]
+    report = said("multimarginal", "--density", "photo.png", *fixed, "--plot", "p.png")
+    assert report["n"] == [5 * 8]
+    with np.load("r.npz") as written:
+        x, y = written["points"].T
+    assert x.max() < 0.25
+    assert y.min() > 30 / 64
+    assert is_png(tmp_path / "p.png")
+    inverted = said("multimarginal", "--density", "photo.png", "--invert", "--pixels", 16, *fixed)
+    assert inverted["n"] == [16 * 10 - 4 * 2]  # ten rows of pixels were bright: two and a half of joined ones
 
 
 def test_points_of_space_are_drawn_by_number(files, said, is_png, tmp_path):
@@ -101,7 +168,7 @@ def test_not_converged_is_said(files, capsys):
     [
         (["none.npy", "-N", "3"], "none.npy: no such file"),
         (["x.npy"], "-N: expected the number of equal marginals, or more than one FILE"),
-        ([], "FILE: expected points, or a cost by --matrix"),
+        ([], "FILE: expected points, --density, or a cost by --matrix"),
         (["x.npy", "-N", "3", "--matrix", "matrix.npy"], "--matrix: expected no points, got x.npy"),
         (["x.npy", "x.npy", "-N", "3"], "-N: expected 2 to match the files, got 3"),
         (["x.npy", "-N", "1"], "n_marginals: expected at least 2, got 1"),
@@ -109,6 +176,18 @@ def test_not_converged_is_said(files, capsys):
         (["x.npy", "-N", "2", "--cost", "gravity"], "cost: expected one of 'coulomb'"),
         (["x.npy", "-N", "2", "--cost", "riesz:fast"], "--cost: expected riesz:S with a positive S, got riesz:fast"),
         (["x.npy", "-N", "2", "--cost", "riesz:-1"], "--cost: expected riesz:S with a positive S, got riesz:-1"),
+        (
+            ["x.npy", "-N", "2", "--cost", "yukawa:1:2:3"],
+            "expected yukawa:KAPPA with a nonnegative KAPPA, got yukawa:1:2",
+        ),
+        (["x.npy", "-N", "2", "--cost", "harmonic:1:2"], "expected harmonic:STRENGTH with a number, got harmonic:1:2"),
+        (["--density", "w.npy"], "-N: expected the number of equal marginals, got none"),
+        (["x.npy", "-N", "2", "--density", "w.npy"], "FILE: expected none beside --density"),
+        (["-N", "2", "--density", "w.npy", "--weights", "w.npy"], "--weights: expected none beside --density"),
+        (["-N", "2", "--density", "w.npy", "--invert"], "--invert: expected an image, got w.npy"),
+        (["-N", "2", "--density", "w.npy", "--pixels", "0"], "--pixels: expected at least 1, got 0"),
+        (["x.npy", "-N", "2", "--pixels", "4"], "--pixels: expected --density FILE beside it"),
+        (["-N", "2", "--density", "negative.npy"], "[measures.Grid] values: expected finite nonnegative values"),
         (["x.npy", "-N", "2", "--weights", "space.npy"], "weights: expected 30 values to match points"),
         (
             ["x.npy", "-N", "2", "--weights", "w.npy", "--weights", "w.npy"],

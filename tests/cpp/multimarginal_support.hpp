@@ -374,6 +374,8 @@ void sweeps_and_plans(const Case<T>& c, const std::vector<int>& order = {}) {
 
 constexpr PairCost coulomb{PairCost::Kind::riesz, 1, 1}, riesz{PairCost::Kind::riesz, 1.5, 1},
     logarithmic{PairCost::Kind::log, 1, 1}, harmonic{PairCost::Kind::quadratic, 1, 1},
-    repulsive{PairCost::Kind::quadratic, 1, -1};
+    repulsive{PairCost::Kind::quadratic, 1, -1}, yukawa{PairCost::Kind::yukawa, 2, 1.5},
+    softened{PairCost::Kind::soft, 0.3, 2}, distances{PairCost::Kind::power, 1, -1},
+    cubes{PairCost::Kind::power, 3, 0.5};
 
 }  // namespace deblai::test

@@ -33,7 +33,7 @@ void random_problems() {
                 random_case<T>({n}, marginals, epsilon, 0, {}, {.zeros = true, .infinite = true}, seed += 1000));
         }
     }
-    for (const PairCost& cost : {coulomb, riesz, logarithmic, repulsive}) {
+    for (const PairCost& cost : {coulomb, riesz, logarithmic, repulsive, yukawa, softened, distances, cubes}) {
         // In three dimensions no two of so few random points are very near: exponents stay in the tens.
         sweeps_and_plans(random_case<T>({25, 31}, 2, 0.7, 3, cost, {}, seed += 1000));
         sweeps_and_plans(random_case<T>({12, 9, 14}, 3, 0.7, 3, cost, {}, seed += 1000));

@@ -98,6 +98,54 @@ void everywhere_else() {
     }
 }
 
+// One table serves the updates of both its marginals: those of the second one, too, are right where the first one's
+// potential has moved far since the table was made, and where leaps move all of them.
+template <class T>
+void second_uses() {
+    for (const std::vector<index_t>& sizes :
+         {std::vector<index_t>{14, 11, 9}, {9, 14, 11}, {40, 9, 9}, {5, 6, 7, 5}, {3, 4, 3, 4, 3}})
+        for (const double epsilon : {0.3, 0.02}) {
+            const Case<T> c = random_case<T>(sizes, static_cast<int>(sizes.size()), epsilon, 0, {},
+                                             {.zeros = true, .infinite = sizes.size() == 3}, 17);
+            const Truth<T> truth(c);
+            constexpr index_t count = 5;
+            const Run<T> want = truth.sweep(count);
+            const double tol = rounding<T>(50 + 6 / epsilon);
+            const double off = distance(sweep(c, {-1, count}).potentials, want.potentials) / epsilon;
+            CHECK(off <= tol, off, tol, sizes[0], epsilon, sizeof(T));
+            // A far start: what the first update moves is everything that the second one's weights were.
+            std::vector<double> start(c.length());
+            for (std::size_t i = 0; i < start.size(); ++i) start[i] = double(i % 7) * 40 * epsilon;
+            const Run<T> far = sweep(c, {-1, 1}, {}, start);
+            std::vector<double> image = start;
+            index_t at = 0;
+            for (std::size_t p = 0; p < sizes.size(); ++p) {
+                const std::vector<double> next = truth.conditional(static_cast<int>(p), image);
+                for (index_t i = 0; i < sizes[p]; ++i, ++at)
+                    if (next[i] != inf) image[at] = next[i];
+            }
+            const double gap = distance(far.potentials, image) / epsilon;
+            CHECK(gap <= rounding<T>(300 + 12 / epsilon), gap, tol, sizes[0], epsilon, sizeof(T));
+        }
+}
+
+// Rows summed term by term are counted: none where products carry the sums, all of some case at small epsilon.
+template <class T>
+void counted() {
+    const auto line = [](double epsilon) {
+        Case<T> c = random_case<T>({24}, 3, epsilon, 1, coulomb, {.weighted = false}, 7);
+        for (index_t i = 0; i < 24; ++i) c.points[0][i] = static_cast<T>((double(i) + 0.5) / 24);
+        return c;
+    };
+    const double small = sizeof(T) == 4 ? 1e-3 : 1e-4;
+    CHECK(sweep(line(0.5), {-1, 3}).done.exact_rows == 0);
+    const Run<T> r = sweep(line(small), {-1, 3});
+    CHECK(r.done.exact_rows > 24 && r.done.exact_rows <= 72, r.done.exact_rows);
+    const index_t rows = evaluate(line(small), r.potentials).summary.exact_rows;
+    CHECK(rows > 0 && rows <= 24, rows);
+    CHECK(evaluate(line(0.5), sweep(line(0.5), {-1, 3}).potentials).summary.exact_rows == 0);
+}
+
 // A cost that has nothing to do with the potentials at hand: whole rows are far below the others.
 template <class T>
 void rows_apart() {
@@ -116,5 +164,9 @@ int main() {
     everywhere_else<double>();
     rows_apart<float>();
     rows_apart<double>();
+    second_uses<float>();
+    second_uses<double>();
+    counted<float>();
+    counted<double>();
     return report();
 }

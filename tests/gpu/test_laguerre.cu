@@ -1,73 +1,16 @@
 // The CUDA kernel of laguerre against the CPU one, in one process: numbers, polygons, errors, strides, stops, and runs
 // equal to the bit. Compiled against tests/gpu/emulated it runs on the host.
-// Usage: test_laguerre_cuda [quick]; quick leaves out large numbers of sites. 77 where there is no CUDA device.
-#include <cuda_runtime.h>
-
-#include <cmath>
-#include <cstdio>
-#include <cstring>
-#include <string>
-#include <vector>
-
-#include "deblai/cuda/device.hpp"
+// Usage and exit status: see twin.hpp.
 #include "deblai/cuda/laguerre.hpp"
-#include "deblai/error.hpp"
-#include "deblai/rng.hpp"
+#include "twin.hpp"
 
 namespace {
 
+using namespace deblai::test;
 using deblai::index_t;
-using deblai::InvalidValue;
 using deblai::laguerre::Output;
 using deblai::laguerre::Problem;
 using deblai::laguerre::Summary;
-
-int checks = 0, failures = 0;
-
-void expect(bool ok, const std::string& what) {
-    ++checks;
-    if (ok) return;
-    ++failures;
-    std::printf("FAILED %s\n", what.c_str());
-}
-
-void check(cudaError_t status) {
-    if (status != cudaSuccess) throw deblai::cuda::Error(cudaGetErrorString(status));
-}
-
-// The same values on the host and on the device.
-template <class V>
-struct Twin {
-    std::vector<V> host;
-    V* device = nullptr;
-
-    explicit Twin(std::vector<V> values) : host(std::move(values)) {
-        if (host.empty()) return;
-        check(cudaMalloc(reinterpret_cast<void**>(&device), host.size() * sizeof(V)));
-        check(cudaMemcpy(device, host.data(), host.size() * sizeof(V), cudaMemcpyHostToDevice));
-    }
-    ~Twin() { cudaFree(device); }
-    Twin(const Twin&) = delete;
-    Twin& operator=(const Twin&) = delete;
-
-    V* on(bool gpu) { return gpu ? device : host.data(); }
-    std::vector<V> fetch() const {
-        std::vector<V> values(host.size());
-        if (device) check(cudaMemcpy(values.data(), device, host.size() * sizeof(V), cudaMemcpyDeviceToHost));
-        return values;
-    }
-};
-
-template <class T>
-std::vector<T> uniform(index_t count, std::uint64_t seed, double scale = 1, double shift = 0) {
-    const deblai::Philox philox(seed);
-    std::vector<T> out(count);
-    for (index_t i = 0; i < count; ++i) {
-        const auto b = philox(i);
-        out[i] = static_cast<T>(shift + scale * deblai::uniform_open(b.word[0], b.word[1]));
-    }
-    return out;
-}
 
 struct Case {
     const char* name;
@@ -134,11 +77,6 @@ struct Setup {
                 {gradient.on(gpu), c.n, 2, 2, 1}};
     }
 };
-
-template <class V>
-bool same_bits(const std::vector<V>& a, const std::vector<V>& b) {
-    return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(V)) == 0;
-}
 
 template <class T>
 double difference(const std::vector<T>& a, const std::vector<T>& b) {
@@ -219,13 +157,9 @@ void compare(const Case& c) {
 }
 
 template <class F>
-void refuse(const char* message, F&& call) {
-    try {
-        call();
-    } catch (const InvalidValue& error) {
-        return expect(std::string(error.what()).find(message) != std::string::npos, error.what());
-    }
-    expect(false, std::string("not refused: ") + message);
+void refuse(const char* reason, const F& call) {
+    const std::string said = message(call);
+    expect(said.find(reason) != std::string::npos, said + " instead of " + reason);
 }
 
 void errors() {
@@ -253,14 +187,7 @@ void errors() {
     });
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-    const bool quick = argc > 1 && std::string(argv[1]) == "quick";
-    if (deblai::cuda::device_count() == 0) {
-        std::printf("no CUDA device\n");
-        return 77;
-    }
+void compare_all(bool quick) {
     std::vector<Case> cases{{"one", 1},
                             {"two", 2},
                             {"eight", 8},
@@ -285,7 +212,13 @@ int main(int argc, char** argv) {
             if (c.kind != Case::circle) compare<double>(c);
             compare<float>(c);
         }
-    errors();
-    std::printf("%d checks, %d failed\n", checks, failures);
-    return failures ? 1 : 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    return run(argc, argv, [](bool quick) {
+        compare_all(quick);
+        errors();
+    });
 }

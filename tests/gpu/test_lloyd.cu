@@ -1,59 +1,17 @@
 // The CUDA kernel of Lloyd's step against the CPU one, in one process: labels, sums, energies, seeds, errors, strides,
 // stops, and runs equal to the bit. Compiled against tests/gpu/emulated it runs on the host.
-// Usage: test_lloyd_cuda [quick]; quick leaves out large shapes, for compute-sanitizer and the emulation.
-// Returns 0 when all agree, 77 where there is no CUDA device.
-#include <cuda_runtime.h>
-
-#include <cmath>
-#include <cstdio>
-#include <cstring>
-#include <string>
-#include <vector>
-
-#include "deblai/cuda/device.hpp"
+// Usage and exit status: see twin.hpp.
 #include "deblai/cuda/lloyd.hpp"
-#include "deblai/error.hpp"
-#include "deblai/rng.hpp"
+#include "twin.hpp"
 
 namespace {
 
+using namespace deblai::test;
 using deblai::index_t;
 using deblai::Matrix;
 using deblai::Vector;
 using deblai::lloyd::Output;
 using deblai::lloyd::Problem;
-
-int checks = 0, failures = 0;
-
-void expect(bool ok, const std::string& what) {
-    ++checks;
-    if (ok) return;
-    ++failures;
-    std::printf("FAILED %s\n", what.c_str());
-}
-
-void check(cudaError_t status) {
-    if (status != cudaSuccess) throw deblai::cuda::Error(cudaGetErrorString(status));
-}
-
-// The same values on the host and on the device.
-template <class T>
-struct Twin {
-    std::vector<T> host;
-    T* device = nullptr;
-
-    explicit Twin(std::vector<T> values) : host(std::move(values)) {
-        if (host.empty()) return;
-        check(cudaMalloc(reinterpret_cast<void**>(&device), host.size() * sizeof(T)));
-        send();
-    }
-    ~Twin() { cudaFree(device); }
-    Twin(const Twin&) = delete;
-    Twin& operator=(const Twin&) = delete;
-
-    void send() { check(cudaMemcpy(device, host.data(), host.size() * sizeof(T), cudaMemcpyHostToDevice)); }
-    void fetch() { check(cudaMemcpy(host.data(), device, host.size() * sizeof(T), cudaMemcpyDeviceToHost)); }
-};
 
 template <class T>
 std::vector<T> numbers(index_t count, std::uint64_t seed, bool lattice) {
@@ -84,11 +42,10 @@ struct Arrays {
           w(c.weighted ? numbers<T>(c.n * (c.strided ? 2 : 1), 3, true) : std::vector<T>()) {}
 
     Problem<T> problem(bool gpu) const {
-        const auto at = [gpu](const Twin<T>& t) -> const T* { return gpu ? t.device : t.host.data(); };
         Problem<T> q;
-        q.x = c.strided ? Matrix<const T>{at(x), c.n, c.d, 1, c.n} : Matrix<const T>{at(x), c.n, c.d, c.d, 1};
-        q.sites = {at(y), c.k, c.d, c.d, 1};
-        if (c.weighted) q.weights = {at(w), c.n, c.strided ? 2 : 1};
+        q.x = c.strided ? Matrix<const T>{x.on(gpu), c.n, c.d, 1, c.n} : Matrix<const T>{x.on(gpu), c.n, c.d, c.d, 1};
+        q.sites = {y.on(gpu), c.k, c.d, c.d, 1};
+        if (c.weighted) q.weights = {w.on(gpu), c.n, c.strided ? 2 : 1};
         return q;
     }
 };
@@ -104,10 +61,7 @@ struct Outputs {
         : mass(c.k), sum(c.k * c.d), labels(std::vector<std::int32_t>(2 * c.n, -1)), cost(std::vector<T>(c.n)) {}
 
     Output<T> output(const Case& c, bool gpu) {
-        return {mass.data(),
-                sum.data(),
-                {gpu ? labels.device : labels.host.data(), c.n, 2},
-                {gpu ? cost.device : cost.host.data(), c.n, 1}};
+        return {mass.data(), sum.data(), {labels.on(gpu), c.n, 2}, {cost.on(gpu), c.n, 1}};
     }
 };
 
@@ -126,8 +80,8 @@ void compare(const Case& c) {
     cpu.energy = deblai::lloyd::assign(arrays.problem(false), cpu.output(c, false));
     for (Outputs<T>* out : {&gpu, &again}) {
         out->energy = deblai::cuda::lloyd::assign(arrays.problem(true), out->output(c, true), nullptr, 0);
-        out->labels.fetch();
-        out->cost.fetch();
+        out->labels.host = out->labels.fetch();
+        out->cost.host = out->cost.fetch();
     }
     expect(gpu.energy == again.energy && gpu.mass == again.mass && gpu.sum == again.sum &&
                gpu.labels.host == again.labels.host && gpu.cost.host == again.cost.host,
@@ -185,16 +139,6 @@ void compare_all(bool quick) {
     compare<T>({20000, 3000, 300, true});
 }
 
-template <class F>
-std::string message(const F& f) {
-    try {
-        f();
-    } catch (const deblai::InvalidValue& e) {
-        return e.what();
-    }
-    return "no error";
-}
-
 void compare_errors() {
     const auto spoiled = [](const char* what, const auto& spoil) {
         const Case c{50, 6, 3, true};
@@ -230,7 +174,7 @@ void compare_scales() {
             t->send();
         }
         deblai::cuda::lloyd::assign(other.problem(true), out.output(c, true), nullptr, 0);
-        out.labels.fetch();
+        out.labels.host = out.labels.fetch();
         index_t different = 0;
         for (index_t i = 0; i < c.n; ++i) different += out.labels.host[2 * i] != plain.labels.host[2 * i];
         expect(different <= 1, "scale: " + std::to_string(different) + " labels differ");
@@ -261,21 +205,11 @@ void stops() {
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (deblai::cuda::device_count() == 0) {
-        std::printf("skipped: no CUDA device\n");
-        return 77;
-    }
-    const bool quick = argc > 1 && std::string(argv[1]) == "quick";
-    try {
-        std::printf("%s\n", deblai::cuda::device_name(0).c_str());
+    return run(argc, argv, [](bool quick) {
         compare_all<float>(quick);
         compare_all<double>(quick);
         compare_errors();
         compare_scales();
         stops();
-    } catch (const std::exception& e) {
-        expect(false, std::string("exception: ") + e.what());
-    }
-    std::printf("%d checks, %d failed\n", checks, failures);
-    return failures == 0 ? 0 : 1;
+    });
 }

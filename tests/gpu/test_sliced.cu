@@ -1,7 +1,6 @@
 // The CUDA kernel of sliced Wasserstein against the CPU one, in one process: costs, gradients, errors, strides, stops,
 // and runs equal to the bit. Compiled against tests/gpu/emulated it runs on the host.
-// Usage: test_sliced_cuda [quick]; quick leaves out large shapes, for compute-sanitizer and the emulation.
-// Returns 0 when all agree, 77 where there is no CUDA device.
+// Usage and exit status: see twin.hpp.
 #include "deblai/cuda/sliced.hpp"
 #include "twin.hpp"
 
@@ -68,14 +67,13 @@ struct Arrays {
 
     Matrix<const T> rows(const T* data, index_t n) const { return {data, n, c.d, width, 1}; }
     Problem<T> problem(bool gpu) const {
-        const auto at = [gpu](const Twin<T>& t) -> const T* { return gpu ? t.device : t.host.data(); };
         Problem<T> q;
-        q.x = rows(at(x), c.n);
-        q.y = rows(at(y), c.m);
-        q.directions =
-            c.strided ? Matrix<const T>{at(theta), c.L, c.d, 1, c.L} : Matrix<const T>{at(theta), c.L, c.d, c.d, 1};
-        if (!a.host.empty()) q.a = {at(a), c.n, c.strided ? 2 : 1};
-        if (!b.host.empty()) q.b = {at(b), c.m, 1};
+        q.x = rows(x.on(gpu), c.n);
+        q.y = rows(y.on(gpu), c.m);
+        q.directions = c.strided ? Matrix<const T>{theta.on(gpu), c.L, c.d, 1, c.L}
+                                 : Matrix<const T>{theta.on(gpu), c.L, c.d, c.d, 1};
+        if (!a.host.empty()) q.a = {a.on(gpu), c.n, c.strided ? 2 : 1};
+        if (!b.host.empty()) q.b = {b.on(gpu), c.m, 1};
         q.p = c.p;
         return q;
     }
@@ -187,8 +185,7 @@ void compare_errors() {
         Arrays<double> arrays(c);
         spoil(arrays);
         const Arrays<double>& s = arrays;
-        for (const Twin<double>* t : {&s.x, &s.y, &s.theta, &s.a, &s.b})
-            check(cudaMemcpy(t->device, t->host.data(), t->host.size() * sizeof(double), cudaMemcpyHostToDevice));
+        for (const Twin<double>* t : {&s.x, &s.y, &s.theta, &s.a, &s.b}) t->send();
         Outputs<double> out(c);
         const std::string cpu =
             message([&] { deblai::sliced::wasserstein(arrays.problem(false), out.output(c, false)); });

@@ -41,18 +41,34 @@ struct Twin {
     explicit Twin(std::vector<T> values) : host(std::move(values)) {
         if (host.empty()) return;
         check(cudaMalloc(reinterpret_cast<void**>(&device), host.size() * sizeof(T)));
-        check(cudaMemcpy(device, host.data(), host.size() * sizeof(T), cudaMemcpyHostToDevice));
+        send();
     }
     ~Twin() { cudaFree(device); }
     Twin(const Twin&) = delete;
     Twin& operator=(const Twin&) = delete;
 
+    T* on(bool gpu) { return gpu ? device : host.data(); }
+    const T* on(bool gpu) const { return gpu ? device : host.data(); }
+    void send() const {
+        if (device) check(cudaMemcpy(device, host.data(), host.size() * sizeof(T), cudaMemcpyHostToDevice));
+    }
     std::vector<T> fetch() const {
         std::vector<T> values(host.size());
         if (device) check(cudaMemcpy(values.data(), device, host.size() * sizeof(T), cudaMemcpyDeviceToHost));
         return values;
     }
 };
+
+template <class T>
+std::vector<T> uniform(index_t count, std::uint64_t seed, double scale = 1, double shift = 0) {
+    const deblai::Philox philox(seed);
+    std::vector<T> out(count);
+    for (index_t i = 0; i < count; ++i) {
+        const auto b = philox(i);
+        out[i] = static_cast<T>(shift + scale * deblai::uniform_open(b.word[0], b.word[1]));
+    }
+    return out;
+}
 
 template <class T>
 std::vector<T> gaussian(index_t count, std::uint64_t seed) {

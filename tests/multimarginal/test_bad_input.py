@@ -29,7 +29,12 @@ CASES = {
     "list of one": (([X],), TWO, VALUE, "points: expected at least 2 marginals, got 1"),
     "list of another length": (([X, Y],), EQUAL, VALUE, "points: expected 3 marginals, got 2"),
     "half a marginal": ((X,), {"n_marginals": 2.5, "epsilon": 1.0}, TYPE, "n_marginals: expected a positive integer"),
-    "three dimensions": ((X[None],), EQUAL, VALUE, r"points: expected shape \(n, d\) or \(n,\), got \(1, 5, 2\)"),
+    "four dimensions": (
+        (X[None, None],),
+        EQUAL,
+        VALUE,
+        r"points: expected shape \(n, d\) or \(n,\), got \(1, 1, 5, 2\)",
+    ),
     "no points": (([X, Y[:0]],), TWO, VALUE, r"points\[1\]: expected at least one point, got shape \(0, 2\)"),
     "coordinates": (([X, Y[:, :1]],), TWO, VALUE, r"points\[1\]: expected 2 coordinates to match points\[0\], got 1"),
     "nan": (
@@ -52,8 +57,8 @@ CASES = {
     "weights for two": (([X, Y], np.ones(5)), TWO, VALUE, "weights: expected a list of 2, one a marginal, got ndarray"),
     "negative": ((X, changed(np.ones(5), 3, -1)), EQUAL, VALUE, "weights: expected finite nonnegative weights"),
     "no mass": ((X, np.zeros(5)), EQUAL, VALUE, "weights: expected a positive finite total mass, got 0"),
-    "unknown cost": ((X,), {"cost": "yukawa", **EQUAL}, VALUE, "cost: expected one of 'coulomb', 'log'"),
-    "cost of points": ((X,), {"cost": C, **EQUAL}, TYPE, "cost: expected one of 'coulomb', 'log'"),
+    "unknown cost": ((X,), {"cost": "yukawa", **EQUAL}, VALUE, "cost: expected one of 'coulomb', 'log', 'euclidean'"),
+    "cost of points": ((X,), {"cost": C, **EQUAL}, TYPE, "cost: expected one of 'coulomb', 'log', 'euclidean'"),
     "no points for a name": ((), EQUAL, VALUE, "points: expected points for the cost 'coulomb', got None"),
     "square": ((), {"cost": C[:4], **EQUAL}, VALUE, r"cost: expected shape \(4, 4\), got \(4, 5\)"),
     "vector": ((), {"cost": C[0], **EQUAL}, VALUE, r"cost: expected a matrix \(n, m\), got \(5,\)"),
@@ -145,7 +150,9 @@ def test_mixed_libraries(get):
 def test_not_converged_says_so():
     """A warning with figures, converged=False, and an honest marginal error."""
     x = (np.arange(30) + 0.5) / 30
-    with pytest.warns(deblai.ConvergenceWarning, match=r"marginal error is .* after 3 sweeps, above tol 1e-06"):
+    with pytest.warns(
+        deblai.ConvergenceWarning, match=r"marginal error is .* after 3 steps, which does not meet tol 1e-06"
+    ):
         r = sinkhorn(x, n_marginals=3, epsilon=0.01, max_iter=3)
     assert not r.converged
     assert r.n_iter == 3

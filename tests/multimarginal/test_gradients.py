@@ -6,7 +6,10 @@ import pytest
 from deblai.multimarginal import sinkhorn
 
 SOLVE = {"epsilon": 0.5, "tol": 1e-12}
-COSTS = ("coulomb", "log", "sqeuclidean", "repulsive-harmonic", deblai.costs.Riesz(1.5))
+COSTS = (
+    *("coulomb", "log", "sqeuclidean", "repulsive-harmonic", "euclidean", deblai.costs.Riesz(1.5)),
+    *(deblai.costs.Yukawa(2.0, 1.5), deblai.costs.SoftCoulomb(0.3, -2.0), deblai.costs.Power(2.6, -0.5)),
+)
 
 
 def torch():
@@ -160,6 +163,7 @@ def test_torch_opcheck(matrices, rng):
     weights = [leaf(rng, 4, low=0.5), torch().empty(0, dtype=torch().float64), leaf(rng, 5, low=0.5)]
     start = torch().zeros(sum(sizes), dtype=torch().float64)
     fixed = (sizes, 3, 0, 1.0, 1.0, 0.5, False, start, 1e-12, 200, 5)
+    fixed = (*fixed, "auto", True, start[:0], 0.0)
     flags = (not matrices, True, matrices, None)
     done = torch().library.opcheck(
         torch().ops.deblai.multimarginal_sinkhorn.default,
@@ -177,7 +181,7 @@ def test_torch_compile(rng):
     none, op = torch().empty(0, dtype=torch().float64), torch().ops.deblai.multimarginal_sinkhorn
 
     def loss(x):
-        fixed = ([6], 3, 0, 1.0, 1.0, 0.5, False, start, 1e-12, 200, 5)
+        fixed = ([6], 3, 0, 1.0, 1.0, 0.5, False, start, 1e-12, 200, 5, "auto", True, start[:0], 0.0)
         return op([2 * x], [none], [], *fixed, True, False, False, None)[0] ** 2
 
     compiled = torch().compile(loss, backend="aot_eager", fullgraph=True)

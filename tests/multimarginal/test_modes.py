@@ -162,8 +162,9 @@ def test_small_epsilon_takes_the_exact_rows():
 def test_acceleration_changes_the_way_not_the_end():
     """memory = 0 and memory = 10 reach the same minimum; the accelerated way is far shorter here."""
     x = (np.arange(40) + 0.5) / 40
-    plain = sinkhorn(x, n_marginals=3, epsilon=0.1, memory=0)
-    fast = sinkhorn(x, n_marginals=3, epsilon=0.1)
+    sweeps = {"method": "sinkhorn", "annealing": False}
+    plain = sinkhorn(x, n_marginals=3, epsilon=0.1, memory=0, **sweeps)
+    fast = sinkhorn(x, n_marginals=3, epsilon=0.1, **sweeps)
     assert plain.converged
     assert fast.converged
     assert float(fast.value) == pytest.approx(float(plain.value), abs=1e-9)
@@ -173,8 +174,9 @@ def test_acceleration_changes_the_way_not_the_end():
 def test_plain_sweeps_raise_the_dual_value():
     """Sinkhorn is block ascent: the dual value never falls; nor does the damped symmetric update lower it."""
     points, weights, cost = clouds("three")
-    general = sinkhorn(points, weights, cost=cost, epsilon=0.2, memory=0).history[:, 1]
-    symmetric = sinkhorn(points[0], weights[0], n_marginals=3, cost=cost, epsilon=0.2, memory=0).history[:, 1]
+    plain = {"cost": cost, "epsilon": 0.2, "memory": 0, "method": "sinkhorn", "annealing": False}
+    general = sinkhorn(points, weights, **plain).history[:, 1]
+    symmetric = sinkhorn(points[0], weights[0], n_marginals=3, **plain).history[:, 1]
     for values in (general, symmetric):
         assert len(values) > 5
         assert (np.diff(values) >= -1e-13 * np.abs(values[1:])).all()

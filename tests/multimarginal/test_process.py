@@ -123,7 +123,7 @@ def test_ctrl_c_keeps_the_potentials(n, points, more, python):
             break
     assert said["latency"] < 0.5
     assert said["finite"]
-    assert said["message"] == f"[multimarginal.sinkhorn] interrupted after {said['n']} sweeps"
+    assert said["message"] == f"[multimarginal.sinkhorn] interrupted after {said['n']} steps"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")

@@ -31,25 +31,41 @@ struct PowerCost {
     }
 };
 
-// Costs of a pair of points of R^d: strength r^-s (Riesz; Coulomb for s = 1), -strength log r, strength r^2.
-// At r = 0 the first two are infinite (for positive strength).
+// Costs of a pair of points of R^d at distance r: strength r^-s (Riesz; Coulomb for s = 1), -strength log r, strength
+// r^2, strength exp(-s r) / r (Yukawa), strength / sqrt(r^2 + s^2) (softened Coulomb), strength r^s.
+// At r = 0 the first two and Yukawa's are infinite (for positive strength).
 struct PairCost {
-    enum class Kind : int { riesz = 0, log = 1, quadratic = 2 };
+    enum class Kind : int { riesz = 0, log = 1, quadratic = 2, yukawa = 3, soft = 4, power = 5 };
     Kind kind = Kind::riesz;
     double s = 1.0;
     double strength = 1.0;
 
     DEBLAI_HD double cost(double r2) const {
-        if (kind == Kind::quadratic) return strength * r2;
-        if (kind == Kind::log) return -0.5 * strength * log(r2);
-        return strength * (s == 1.0 ? 1.0 / sqrt(r2) : pow(r2, -0.5 * s));
+        switch (kind) {
+            case Kind::quadratic: return strength * r2;
+            case Kind::log: return -0.5 * strength * log(r2);
+            case Kind::yukawa: return strength * exp(-s * sqrt(r2)) / sqrt(r2);
+            case Kind::soft: return strength / sqrt(r2 + s * s);
+            case Kind::power: return strength * (s == 1.0 ? sqrt(r2) : pow(r2, 0.5 * s));
+            default: return strength * (s == 1.0 ? 1.0 / sqrt(r2) : pow(r2, -0.5 * s));
+        }
     }
 
-    // The gradient in x is slope * (x - y).
+    // The gradient in x is slope * (x - y); that of r^s at r = 0 is taken as 0 for s < 2.
     DEBLAI_HD double slope(double r2) const {
-        if (kind == Kind::quadratic) return 2.0 * strength;
-        if (kind == Kind::log) return -strength / r2;
-        return -s * strength * (s == 1.0 ? 1.0 / (r2 * sqrt(r2)) : pow(r2, -0.5 * s - 1.0));
+        switch (kind) {
+            case Kind::quadratic: return 2.0 * strength;
+            case Kind::log: return -strength / r2;
+            case Kind::yukawa: {
+                const double r = sqrt(r2);
+                return -strength * exp(-s * r) * (1.0 + s * r) / (r2 * r);
+            }
+            case Kind::soft: return -strength / ((r2 + s * s) * sqrt(r2 + s * s));
+            case Kind::power:
+                if (s == 2.0) return 2.0 * strength;
+                return r2 > 0.0 ? s * strength * (s == 1.0 ? 1.0 / sqrt(r2) : pow(r2, 0.5 * s - 1.0)) : 0.0;
+            default: return -s * strength * (s == 1.0 ? 1.0 / (r2 * sqrt(r2)) : pow(r2, -0.5 * s - 1.0));
+        }
     }
 };
 

@@ -1,11 +1,11 @@
 // Entropic transport of N marginals with pairwise costs on the complete graph or any other, in the log domain:
 //   min over plans pi of <c, pi> + epsilon KL(pi | mu_1 x ... x mu_N),   c(x_1..x_N) = sum over edges of c(x_p, x_q)
 //   f_p <- -epsilon log sum over x_{-p} of exp((sum_{k!=p} f_k - c) / epsilon) prod_{k!=p} a_k
-// (Benamou, Carlier and Nenna 2015). The n^N plan is never stored: one marginal is contracted by a matrix product of
-// stabilised kernels, two more are its sides, the others are looped over. What a product may have lost to underflow is
-// bounded row by row; rows whose bound is not negligible are summed again exactly, in the log domain. On a graph with
-// edges given, messages between the bags of a junction tree do it: n^{w+1} operations and n^w numbers, where w is the
-// treewidth that a greedy elimination finds; on a tree n^2 operations and n numbers.
+// (Benamou, Carlier and Nenna 2015). The n^N plan is never stored: a matrix product of stabilised kernels contracts all
+// marginals but two, for the updates of both. What it may have lost to underflow is bounded row by row; rows whose
+// bound is not negligible are summed again exactly, in the log domain. On a graph with edges given, messages between
+// the bags of a junction tree do it: n^{w+1} operations and n^w numbers, where w is the treewidth that a greedy
+// elimination finds; on a tree n^2 operations and n numbers.
 #pragma once
 
 #include <cstddef>
@@ -67,8 +67,9 @@ struct Schedule {
 };
 
 struct Progress {
-    index_t sweeps;  // done; each wrote its marginal error and dual value
-    bool converged;  // the last one's error is at most tol
+    index_t sweeps;          // done; each wrote its marginal error and dual value
+    bool converged;          // the last one's error is at most tol
+    index_t exact_rows = 0;  // of all sweeps, summed term by term where a product might have underflowed
 };
 
 // Sweeps over all potentials (one array, one after the other), in symmetric mode f <- ((N - 1) f + T(f)) / N. `errors`
@@ -89,10 +90,13 @@ struct Summary {
     double value;         // sum_p <a_p, f_p> - epsilon (mass - 1), a lower bound of the minimum
     double value_linear;  // <c, plan>
     double mass;
-    double marginal_error;  // the largest L1 error of a marginal
-    bool finished;          // false after a stop: all void
+    double marginal_error;               // the largest L1 error of a marginal
+    bool finished;                       // false after a stop: all void
+    std::vector<double> marginals = {};  // of the plan, laid out as the potentials are
+    index_t exact_rows = 0;  // of the plans of pairs, summed term by term where a product might have underflowed
 };
 
+// Potentials of -inf leave their points out of the plans; the summary then is void.
 template <class T>
 Summary evaluate(const Problem<T>& problem, const double* potentials, const Output<T>& output,
                  const Control& control = {});
@@ -101,15 +105,6 @@ Summary evaluate(const Problem<T>& problem, const double* potentials, const Outp
 template <class T>
 bool pair_plan(const Problem<T>& problem, const double* potentials, int p, int q, Matrix<T> plan,
                const Control& control = {});
-
-// A lower bound of the least c - (f_1 + ... + f_N) over all tuples of points that have mass, and a tuple.
-struct Minimum {
-    double value;  // infinite where every tuple's cost is
-    double best;   // attained
-    bool exact;    // whether `value` is the minimum, up to rounding
-    std::int64_t nodes;
-    std::vector<index_t> at;
-};
 
 // Bytes that one call of either allocates at most, sweeps with so much memory of the acceleration.
 template <class T>

@@ -6,6 +6,7 @@
 namespace deblai::multimarginal {
 
 inline constexpr index_t tile_rows = 128;  // of one block of a table
+inline constexpr index_t group = 8;        // rows of a product made at once
 inline constexpr index_t tile_cols = 128;  // whole panels of every instruction set
 inline constexpr index_t tile_depth = 128;
 

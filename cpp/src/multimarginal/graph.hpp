@@ -1,7 +1,7 @@
 // Problems whose edges are given: what multimarginal.hpp says, by messages along a junction tree.
 #pragma once
 
-#include "deblai/multimarginal.hpp"
+#include "deblai/multimarginal-minimum.hpp"
 
 namespace deblai::multimarginal {
 
@@ -13,8 +13,6 @@ Summary graph_evaluate(const Problem<T>& problem, const double* potentials, cons
                        const Control& control);
 template <class T>
 std::size_t graph_workspace_bytes(const Problem<T>& problem, int threads, int memory);
-// The least c - (f_1 + ... + f_N) over tuples of points that have mass, exactly, in float64; `nodes` counts the terms
-// that were looked at. After a stop, no bound: -inf, not exact.
 template <class T>
 Minimum graph_minimum(const Problem<T>& problem, const double* potentials, const Control& control = {});
 // Bytes that it allocates at most.

@@ -205,6 +205,7 @@ Summary summarise(const Problem<T>& q, const Conditionals& sums, const double* p
         s.marginal_error = std::max(s.marginal_error, off);
     }
     s.value -= q.epsilon * (s.mass - 1.0);
+    s.marginals = marginals;
     return s;
 }
 

@@ -1,16 +1,12 @@
-// Sums over all marginals but one or two, at given potentials. Everything is in units of epsilon: M = -c / epsilon,
-// log-weights g = log a + f / epsilon; a sum over the other marginals is log sum exp(g + ... + M + ...).
+// Sums over all marginals but one or two, at given potentials: tables where products carry them
+// (multimarginal-table.hpp), rows term by term in the log domain where they do not.
 #pragma once
 
-#include <algorithm>
 #include <cmath>
-#include <limits>
+#include <memory>
 #include <vector>
 
-#include "buffer.hpp"
-#include "deblai/multimarginal-host.hpp"
-#include "deblai/parallel.hpp"
-#include "multimarginal-kernels.hpp"
+#include "multimarginal-table.hpp"
 
 namespace deblai::multimarginal {
 
@@ -30,73 +26,52 @@ struct LogSum {
     double value() const { return top + std::log(sum); }
 };
 
-// One marginal, padded: log-weights in both precisions, points coordinate-major.
-template <class T>
-struct Side {
-    index_t size, ld;
-    std::vector<double> weights, log_weights, g;
-    std::vector<T> lifted, points;
-};
-
 template <class T>
 class Sums final : public Conditionals {
 public:
-    struct Sizes {                                  // bytes
-        std::size_t sides, costs, panels, scratch;  // scratch: of each thread
-    };
-    static Sizes sizes(const Problem<T>& problem);
+    static std::size_t bytes(const Problem<T>& problem, int threads);
 
     // Checks entries; throws InvalidValue.
     Sums(const Problem<T>& problem, const Kernels<T>& kernels, Team& team);
 
-    const Side<T>& side(int p) const { return sides_[problem_.symmetric ? 0 : p]; }
+    const Side<T>& side(int p) const { return store_.side(p); }
     const std::vector<double>& weights(int p) const override { return side(p).weights; }
-    void set_potential(int p, const double* f) override;
+    void set_potential(int p, const double* f) override { store_.set_potential(p, f); }
     bool conditional(int p, double drift, double* lse) override;
-    // plan(i, j), rows of side(q).ld: the plan of the pair (p, q). For three marginals or more.
-    void pair(int p, int q, T* plan);
+    // The plan of the pair p < q of three marginals or more, rows of side(q).ld, valid until the next call; null after
+    // a stop.
+    const T* pair(int p, int q);
     // Row i of the plan of two marginals, given that of M.
     void plan_row(int p, int q, index_t i, const T* M, T* out) const;
-    // Row i of M, in the worker's scratch where it is not stored; another row of scratch.
+    // Row i of M, in the worker's scratch where it does not lie in one piece; another row of scratch.
     const T* row(int p, int q, index_t i, int worker) const;
     T* spare_row(int worker) const { return scratch(worker).plan; }
+    // Rows summed term by term so far.
+    index_t exact_rows() const { return exact_rows_; }
 
 private:
     static constexpr index_t block_rows = 32;
     static constexpr index_t strip = 512;  // columns of one row at a time where nothing is stored
 
     struct Scratch {
-        T *row, *plan, *x, *a_tops, *t, *z, *left, *side;
-        double *shift, *floor, *total, *scale, *weight;
+        T *row, *plan, *x, *tops, *base, *inner, *outer;
     };
-
-    const T* stored(int p, int q) const { return costs_.empty() ? nullptr : costs_[index(p, q)]; }
-    std::size_t index(int p, int q) const { return problem_.symmetric ? 0 : std::size_t(p) * problem_.n_marginals + q; }
+    static std::size_t scratch_bytes(const Problem<T>& problem);
     Scratch scratch(int worker) const;
-    void fill(int p);
-    void fill_row(int p, int q, index_t i, const Scratch& s, T* out) const;
-    void strip_of(int p, int q, index_t i, index_t begin, index_t end, const Scratch& s, T* out) const;
-    void store_costs(std::size_t bytes);
-    void require_symmetric() const;
 
     void streamed(int p, double* lse);
-    void pack(const Roles& roles);
-    template <class Visit>
-    void tuples(const Roles& roles, index_t first, int worker, const Visit& visit) const;
-    void beside(const Roles& roles, const Tuple& tuple, T* t, T* z) const;
-    double shift(const Roles& roles, const Tuple& tuple, double log_weight, index_t i) const;
-    void sum(const Roles& roles, double drift, double* lse, T* plan);
+    bool redo(const Roles& roles, const std::vector<index_t>& rows, double* lse, T* plan);
     void exact(const Roles& roles, index_t i, int worker, double* lse, T* plan) const;
 
     const Problem<T>& problem_;
     const Kernels<T>& kernels_;
     Team& team_;
-    std::vector<Side<T>> sides_;
-    std::vector<T*> costs_, tops_;  // p * N + q; bounds of stretches of their rows
-    Buffer cost_memory_, panels_, scratch_;
-    std::size_t scratch_bytes_ = 0;
+    Store<T> store_;
     index_t longest_ = 0;  // padded
-    std::vector<T> share_, delta_;
+    std::size_t scratch_bytes_;
+    Buffer scratch_;
+    std::unique_ptr<PairTable<T>> table_;  // of three marginals or more
+    index_t exact_rows_ = 0;
 };
 
 }  // namespace deblai::multimarginal

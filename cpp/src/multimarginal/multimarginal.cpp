@@ -40,7 +40,9 @@ Progress sinkhorn(const Problem<T>& q, const Schedule& schedule, double* potenti
     if (q.symmetric)
         require_room(sums.weights(0), q.n_marginals,
                      [&](index_t i) { return sums.row(0, q.n_marginals > 2 ? 0 : 1, i, 0)[i] == -infinity; });
-    return iterate(q, schedule, sums, potentials, errors, values);
+    Progress done = iterate(q, schedule, sums, potentials, errors, values);
+    done.exact_rows = sums.exact_rows();
+    return done;
 }
 
 template <class T>
@@ -77,18 +79,12 @@ Summary evaluate(const Problem<T>& q, const double* potentials, const Output<T>&
                 tally.row(p, 1 - p, i, plan, M, sums.side(1 - p).size, p == 0, true);
             });
     } else {
-        std::size_t most = 0;
-        for (int a = 0; a < q.distinct(); ++a)
-            for (int b = 0; b < q.distinct(); ++b)
-                most = std::max<std::size_t>(most, sums.side(a).size * sums.side(b).ld);
-        const Buffer memory = allocate(most * sizeof(T));
-        T* const plan = reinterpret_cast<T*>(memory.get());
         for (int a = 0; a < q.distinct() && !team.stopped(); ++a)
             for (int b = a + 1; b < (q.symmetric ? 2 : N) && !team.stopped(); ++b) {
                 if (out.plans_only && !wanted(a, b)) continue;
                 const index_t n = sums.side(a).size, m = sums.side(b).size, ld = sums.side(b).ld;
-                sums.pair(a, b, plan);
-                if (team.stopped()) break;
+                const T* const plan = sums.pair(a, b);
+                if (!plan) break;
                 blocks(n, [&](index_t i, int worker) {
                     emit(wanted(a, b), i, plan + i * ld);
                     tally.row(a, b, i, plan + i * ld, sums.row(a, b, i, worker), m, true, a == 0 && b == 1);
@@ -103,24 +99,21 @@ Summary evaluate(const Problem<T>& q, const double* potentials, const Output<T>&
     }
     if (team.stopped()) return {0, 0, 0, 0, false};
     tally.write(out);
-    return summarise(q, sums, potentials, tally.marginals_, tally.linear_);
+    Summary summary = summarise(q, sums, potentials, tally.marginals_, tally.linear_);
+    summary.exact_rows = sums.exact_rows();
+    return summary;
 }
 
 template <class T>
 std::size_t workspace_bytes(const Problem<T>& q, int threads, int memory) {
     if (q.edges) return graph_workspace_bytes(q, threads, memory);
-    const auto s = Sums<T>::sizes(q);
     const std::size_t count = threads > 0 ? threads : hardware_threads();
     // Points of the iteration, each as long as the potentials: those of the sweeps, and the past of the acceleration.
     const std::size_t past = memory > 0 ? 2 * (std::size_t(memory) + 2) : 0,
                       d = q.costs ? 0 : q.marginals[0].points.cols;
-    std::size_t total = 0, plan = 0;
-    for (int p = 0; p < q.distinct(); ++p) {
-        total += q.marginals[p].size * sizeof(double) * (8 + std::max(past, d));
-        for (int r = 0; r < q.distinct() && q.n_marginals > 2; ++r)
-            plan = std::max<std::size_t>(plan, q.marginals[p].size * padded<T>(q.marginals[r].size) * sizeof(T));
-    }
-    return total + plan + s.sides + s.costs + s.panels + s.scratch * count + 4096 + 128 * count;
+    std::size_t total = 0;
+    for (int p = 0; p < q.distinct(); ++p) total += q.marginals[p].size * sizeof(double) * (8 + std::max(past, d));
+    return total + Sums<T>::bytes(q, static_cast<int>(count)) + 4096 + 128 * count;
 }
 
 #define DEBLAI_INSTANCES(T)                                                                                    \

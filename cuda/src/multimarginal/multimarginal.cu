@@ -62,7 +62,9 @@ public:
         std::vector<double> mass(at_.back()), linear(at_.back());
         sums_.fetch(mass.data(), static_cast<const double*>(w_.row_mass), mass.size());
         sums_.fetch(linear.data(), static_cast<const double*>(w_.row_linear), linear.size());
-        return deblai::multimarginal::summarise(problem_, sums_, potentials, mass, linear);
+        Summary summary = deblai::multimarginal::summarise(problem_, sums_, potentials, mass, linear);
+        summary.exact_rows = sums_.exact_rows();
+        return summary;
     }
 
 private:

@@ -53,6 +53,7 @@ struct Contraction {
     double floor;        // terms below do not matter; -inf: all may
     T safe;              // products below this bound lose nothing that matters
     T start;             // scale to begin with
+    char* exact;         // rows with terms summed one by one get 1; may be null
 
     // What a fixed tuple adds to an exponent of a point of marginal m.
     __device__ double beside(const int* at, int m, index_t i) const {
@@ -82,6 +83,7 @@ struct ContractTile {
 template <class T>
 __device__ void contract_exactly(const Contraction<T>& c, const int* at, index_t i, index_t j, index_t k0, T z,
                                  Running<T>& sum) {
+    if (c.exact) c.exact[i] = 1;
     for (index_t k = k0; k < k0 + tile && k < c.R.size; ++k) {
         const T e = z + c.inner(at, i, k) + c.rq[k * c.Q.ld + j];
         if (!(e > -Range<T>::infinity)) continue;

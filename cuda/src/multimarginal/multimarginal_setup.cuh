@@ -13,7 +13,7 @@ __device__ inline index_t thread_index() { return blockIdx.x * index_t{block_thr
 
 // to(k, i) = points(i, k), zero in the padding
 template <class T>
-__global__ void __launch_bounds__(block_threads) turn(Matrix<const T> points, index_t ld, T* to) {
+__global__ void __launch_bounds__(block_threads) by_coordinate(Matrix<const T> points, index_t ld, T* to) {
     const index_t at = thread_index(), k = at / ld, i = at % ld;
     if (k < points.cols) to[at] = i < points.rows ? points(i, k) : T(0);
 }

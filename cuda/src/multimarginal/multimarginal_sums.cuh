@@ -2,6 +2,7 @@
 // or two at given potentials.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <string>
@@ -98,9 +99,18 @@ public:
 
     // The plan of a pair of three marginals or more, (size of p, ld of q); false after a stop.
     bool pair(int p, int q) {
-        return contract_all(deblai::multimarginal::choose_roles(problem_, p, q),
-                            std::numeric_limits<double>::infinity(), w_.plan);
+        const index_t n = side(p).size;
+        call_.check(cudaMemsetAsync(w_.exact, 0, n, call_.stream()), "cudaMemsetAsync");
+        if (!contract_all(deblai::multimarginal::choose_roles(problem_, p, q),
+                          std::numeric_limits<double>::infinity(), w_.plan))
+            return false;
+        std::vector<char> exact(n);
+        fetch(exact.data(), static_cast<const char*>(w_.exact), exact.size());
+        exact_rows_ += std::count(exact.begin(), exact.end(), 1);
+        return true;
     }
+    // Rows of such plans with terms that were summed one by one.
+    index_t exact_rows() const { return exact_rows_; }
 
     Pair<T> costs(int p, int q) const {
         const Side<T>&a = side(p), &b = side(q);
@@ -149,7 +159,7 @@ private:
         kept_.emplace_back(s.size);
         if (problem_.costs) return;
         const index_t d = dimension();
-        call_.launch("turn", turn<T>, grid_of(d * s.ld), block_threads, m.points, s.ld, s.points);
+        call_.launch("by_coordinate", by_coordinate<T>, grid_of(d * s.ld), block_threads, m.points, s.ld, s.points);
         host.resize(d * s.ld);
         fetch(host.data(), static_cast<const T*>(s.points), host.size());
         Team alone({.threads = 1}, 0);
@@ -261,7 +271,8 @@ private:
                          0,
                          -std::numeric_limits<double>::infinity(),
                          -Range<T>::infinity,
-                         Range<T>::unset};
+                         Range<T>::unset,
+                         nullptr};
         c.tuples.at = w_.tuples + roles.fixed.size();
         if (std::isinf(drift)) return c;
         // A product below 2^bound loses less than 2^(bound - range) of each of its terms.
@@ -279,6 +290,7 @@ private:
 
     bool contract_all(const Roles& roles, double drift, T* plan) {
         Contraction<T> c = contraction(roles, drift);
+        if (plan) c.exact = w_.exact;
         const std::size_t depth = roles.fixed.size();
         const auto size = [&](std::size_t l) { return side(roles.fixed[l]).size; };
         const index_t batch = w_.tuple_batch(problem_);
@@ -342,6 +354,7 @@ private:
     std::vector<std::vector<double>> kept_;  // f / epsilon
     std::vector<std::vector<char>> barren_;  // rows without a term
     std::vector<double> potentials_;
+    index_t exact_rows_ = 0;
 };
 
 }  // namespace deblai::cuda::multimarginal

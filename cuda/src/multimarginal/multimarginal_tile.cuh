@@ -84,22 +84,32 @@ __device__ Scaled add_lanes(const T* tops, const double* sums) {
 // Costs as functions of points; see PairCost, whose numbers these are in the precision of the problem.
 template <class T>
 struct ScaledCost {
-    PairCost::Kind kind;
-    T factor, exponent;
-    int simple;  // 1: 1 / r, 2: 1 / r^2
+    using Kind = PairCost::Kind;
+    Kind kind;
+    T factor, s;  // s: of Yukawa in units of log 2, of softened Coulomb squared, else the exponent of r^2
+    int simple;   // 1: s = 1, 2: s = 2
 
     __host__ ScaledCost(const PairCost& c, double epsilon)
         : kind(c.kind),
-          factor(static_cast<T>(-(c.kind == PairCost::Kind::log ? -0.5 * log_2 : 1.0) * c.strength / epsilon * log2_e)),
-          exponent(static_cast<T>(-0.5 * c.s)),
+          factor(static_cast<T>(-(c.kind == Kind::log ? -0.5 * log_2 : 1.0) * c.strength / epsilon * log2_e)),
+          s(static_cast<T>(c.kind == Kind::yukawa  ? -c.s * log2_e
+                           : c.kind == Kind::soft  ? c.s * c.s
+                           : c.kind == Kind::power ? 0.5 * c.s
+                                                   : -0.5 * c.s)),
           simple(c.s == 1.0   ? 1
                  : c.s == 2.0 ? 2
                               : 0) {}
 
     __device__ T operator()(T r2) const {
-        if (kind == PairCost::Kind::quadratic) return factor * r2;
-        if (kind == PairCost::Kind::log) return factor * logarithm(r2);
-        return factor * (simple == 1 ? T(1) / root(r2) : simple == 2 ? T(1) / r2 : power(exponent * logarithm(r2)));
+        switch (kind) {
+            case Kind::quadratic: return factor * r2;
+            case Kind::log: return factor * logarithm(r2);
+            case Kind::yukawa: return factor * (power(s * root(r2)) / root(r2));
+            case Kind::soft: return factor / root(r2 + s);
+            case Kind::power: return factor * (simple == 1 ? root(r2) : power(s * logarithm(r2)));
+            default:
+                return factor * (simple == 1 ? T(1) / root(r2) : simple == 2 ? T(1) / r2 : power(s * logarithm(r2)));
+        }
     }
 };
 

@@ -46,6 +46,7 @@ struct Workspace {
     unsigned long long* first;
     // For `evaluate` alone.
     T* plan = nullptr;
+    char* exact = nullptr;
     double *row_mass = nullptr, *row_linear = nullptr;
     std::vector<double*> gradients;
 
@@ -98,6 +99,7 @@ struct Workspace {
         first = arena.take<unsigned long long>(q.pairs() + 1);
         if (!evaluates) return;
         if (many) plan = arena.take<T>(most_plan);
+        if (many) exact = arena.take<char>(longest);
         row_mass = arena.take<double>(total_size);
         row_linear = arena.take<double>(total_size);
     }

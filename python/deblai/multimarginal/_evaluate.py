@@ -2,81 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from math import nan
+from math import inf, nan
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from . import _newton
+from ._certify import entropic
+from ._path import FIRST, NEXT, ROUGH, Path, Watch, ladder
 from ._problem import Problem
 from ._runners import Evaluation, Reference, runner
 
-CHUNK = 100_000  # sweeps of one call of the kernel, which its arrays of errors are sized for
 Array = np.ndarray[Any, Any]
 
 
 class Schedule(NamedTuple):
-    """When to stop, and how many past sweeps the acceleration looks at."""
+    """When to stop, and on which way to get there.
+
+    `annealing` is None for a ladder of epsilon that the costs tell; `gap` 0 for none.
+    """
 
     tol: float
     max_iter: int
     memory: int
+    method: str = "auto"
+    annealing: tuple[float, ...] | None = None
+    gap: float = 0.0
 
 
 class Outcome(NamedTuple):
     """Potentials (float64, one after the other) and what they say.
 
-    `history` has a row a sweep: marginal error, dual value. `grad` has a list by name, as the problem's own lists.
+    `history` has a row a sweep or Newton step: marginal error, dual value, epsilon. `grad` has a list by name, as the
+    problem's own lists.
     """
 
     value: float
     value_linear: float
     mass: float
     marginal_error: float
+    converged: bool
     potentials: Array
     history: Array
     grad: dict[str, list[Any]]
     backend: str
-
-
-Watch = Callable[[Array, Array], bool]  # potentials and history so far; True stops
+    value_lower: float = -inf
+    value_upper: float = inf
+    exact_rows: int = 0
 
 
 def solve(
     q: Problem, start: Array, schedule: Schedule, *, wanted: tuple[str, ...] = (), watch: Watch | None = None
 ) -> Outcome:
-    """Sweep until the marginal error of the final potentials is at most tol, then evaluate them."""
-    run = runner(q, min(schedule.memory, schedule.max_iter))
-    potentials = np.array(start, np.float64)
-    history = np.empty((0, 2))
-    tol, stopped, converged = schedule.tol, False, True
+    """Go on until the final potentials are right, then evaluate them."""
+    newton = schedule.method != "sinkhorn" and _newton.possible(q)
+    low, high = -inf, inf
+    path = Path(q, start, schedule.memory, schedule.max_iter, watch)
+    tol, stalled = schedule.tol if schedule.gap == 0 else min(schedule.tol, ROUGH), False
     try:
+        path.descend(ladder(q) if schedule.annealing is None else schedule.annealing, newton)
         while True:
-            left = schedule.max_iter - len(history)
-            while left > 0 and not stopped:
-                before, count = history, min(left, CHUNK)
-
-                def report(seen: Array, before: Array = before) -> bool:
-                    nonlocal stopped
-                    stopped = watch is not None and watch(potentials, np.concatenate([before, seen]))
-                    return stopped
-
-                done, converged = run.sweeps(potentials, count, tol, schedule.memory, report if watch else None)
-                history = np.concatenate([before, done])
-                left = schedule.max_iter - len(history)
-                if converged:
-                    break
-            e = run.evaluate(potentials, "points" in wanted, "cost" in wanted)
+            once = newton and not stalled
+            swept = path.sweep(
+                (NEXT if len(path.history) and not _newton.dear(q) else FIRST) if once else path.left, tol
+            )
+            if once and not swept:
+                path.newton(tol)
+            e = path.run.evaluate(path.potentials, "points" in wanted, "cost" in wanted)
             # A sweep sees each marginal before the later ones have moved: what counts is the final state.
-            if e.marginal_error <= schedule.tol or left <= 0 or stopped:
+            met = e.marginal_error <= schedule.tol
+            if met and schedule.gap:
+                low, high = entropic(q, path.potentials)
+                path.gap = high - low
+                met = path.gap <= schedule.gap
+            if met or path.left <= 0:
                 break
-            tol *= 0.5
+            stalled = stalled or not (swept or e.marginal_error <= tol)
+            tol *= 0.5 if schedule.gap == 0 else 0.1
     except KeyboardInterrupt:
-        history = np.concatenate([history, run.seen()])
-        error, value = map(float, history[-1]) if len(history) else (nan, nan)
-        raise Stopped(Outcome(value, nan, nan, error, potentials, history, {}, run.label)) from None
-    summary = (e.value, e.value_linear, e.mass, e.marginal_error)
-    return Outcome(*summary, potentials, history, _gradients(q, e, potentials, wanted), run.label)
+        history = path.rows(path.run.seen())
+        here = len(history) > 0 and history[-1, 2] == q.epsilon
+        error, value = map(float, history[-1, :2]) if here else (nan, nan)
+        outcome = Outcome(value, nan, nan, error, False, path.potentials, history, {}, path.run.label)
+        raise Stopped(outcome) from None
+    summary = (e.value, e.value_linear, e.mass, e.marginal_error, bool(met and e.mass == e.mass))
+    found = (path.potentials, path.history, _gradients(q, e, path.potentials, wanted))
+    return Outcome(*summary, *found, path.run.label, low, high, e.exact_rows)
 
 
 def _gradients(q: Problem, e: Evaluation, potentials: Array, wanted: tuple[str, ...]) -> dict[str, list[Any]]:

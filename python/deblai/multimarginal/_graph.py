@@ -151,7 +151,7 @@ class _Sampler:
         grid = dict(zip(others, np.ix_(*at), strict=True)) if others else {}
         for c in self.children[v]:
             total = total + self._heard(c, v, grid)
-        return total
+        return np.asarray(total)
 
     def _heard(self, c: int, v: int, at: dict[int, Array]) -> Array:
         """Return what c tells, with v as the last axis, at indices of the others."""

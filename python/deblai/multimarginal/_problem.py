@@ -6,7 +6,7 @@ from itertools import combinations
 from typing import Any, NamedTuple
 
 from .. import _validate, costs, errors
-from .._array import Library, gather
+from .._array import TORCH, Library, gather, library_of
 from ._graph import Edges, edges_of, is_complete
 
 
@@ -189,3 +189,26 @@ def problem(
     if tied:
         pts, wts, sizes = pts * count, wts * count, sizes * count
     return Problem(library, pts, wts, mats, sizes, count, pair_cost, epsilon, shared, edges, tied)
+
+
+def detached(v: Any) -> Any:
+    """Return an argument whose arrays carry no graph."""
+    if isinstance(v, list | tuple):
+        return [detached(x) for x in v]
+    if isinstance(v, dict):
+        return {key: detached(c) for key, c in v.items()}
+    return v.detach() if library_of(v) is TORCH else v
+
+
+def parts_of(v: Any) -> list[tuple[str, Any]]:
+    """Return the arrays of an argument, each with its place for messages."""
+    if isinstance(v, dict):
+        return [(f"[{key}]", c) for key, c in v.items()]
+    return [(f"[{k}]", x) for k, x in enumerate(v)] if isinstance(v, list | tuple) else [("", v)]
+
+
+def is_batch(points: Any, weights: Any, cost: Any) -> bool:
+    """Return whether any argument has a leading axis of problems."""
+    return any(
+        getattr(x, "ndim", 0) == rank for v, rank in ((points, 3), (weights, 2), (cost, 3)) for _, x in parts_of(v)
+    )

@@ -25,8 +25,20 @@ class Evaluation(NamedTuple):
     value_linear: float
     mass: float
     marginal_error: float
+    marginals: Array
     grad_points: list[Any]
     plans: list[Any]
+    exact_rows: int = 0
+
+
+class Minimum(NamedTuple):
+    """A lower bound of min (c - sum_p f_p), what was attained and where, whether both are equal, nodes searched."""
+
+    value: float
+    best: float
+    exact: bool
+    nodes: int
+    at: list[int]
 
 
 def runner(q: Problem, memory: int = 0) -> Compiled | Reference:
@@ -119,7 +131,7 @@ class Compiled:
         wanted = [pair if plans and only in (None, pair) else None for pair in q.pairs]
         dtype = library.dtype(q.like)
         made = [pair and library.empty((at(pair[0]), at(pair[1])), dtype, q.like) for pair in wanted]
-        numbers = self.core.multimarginal_evaluate(
+        value, linear, mass, error, marginals, exact_rows = self.core.multimarginal_evaluate(
             *self.arguments,
             _dlpack.view(potentials, True),
             [None if p is None else library.view(p, True) for p in made] if plans else [],
@@ -127,8 +139,15 @@ class Compiled:
             only is not None,
             *self.where,
         )
-        finished = [[library.finish(v, q.like) for v in arrays if v is not None] for arrays in (gradients, made)]
-        return Evaluation(*numbers, *finished)
+        gradients, plans_made = (
+            [library.finish(v, q.like) for v in arrays if v is not None] for arrays in (gradients, made)
+        )
+        return Evaluation(value, linear, mass, error, np.array(marginals), gradients, plans_made, exact_rows)
+
+    def minimum(self, potentials: Array, budget: int) -> Minimum:
+        """Return bounds of the least reduced cost, within so many nodes of its search; on the CPU."""
+        given = (*self.arguments, _dlpack.view(potentials, True), budget)
+        return Minimum(*_core.multimarginal_minimum(*given, *self.where))
 
 
 class Reference:
@@ -179,6 +198,12 @@ class Reference:
         found = plan.sum(axis=tuple(k for k in range(self.q.n_marginals) if k not in pair))
         return self.q.library.export(found, self.q.like)
 
+    def minimum(self, potentials: Array, budget: int) -> Minimum:
+        """Return the least reduced cost, of all tuples whatever the budget."""
+        masses = [a > 0 for a in self.weights]
+        value, at = self.module.minimum(self.costs, masses, self.split(potentials))
+        return Minimum(value, value, True, 1, at)
+
     def split(self, potentials: Array) -> list[Array]:
         """Return one potential a marginal."""
         parts = np.split(potentials, np.cumsum(self.q.sizes)[:-1])
@@ -219,6 +244,7 @@ class Reference:
         chosen = [only] if only else q.pairs if plans else []
         return Evaluation(
             *(found.value, found.value_linear, found.mass, error),
+            found.marginals[0] if q.symmetric else np.concatenate(found.marginals),
             [export(g, q.like) for g in gradients],
             [export(found.pairs[pair], q.like) for pair in chosen],
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
+from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,20 +14,33 @@ import numpy as np
 from .. import _validate, errors
 from .._array import TORCH, TRACED
 from ..results import MultimarginalResult
-from ._evaluate import Array, Outcome, Schedule, Stopped, Watch, pair_plan, potentials_of, solve, whole_plan
-from ._problem import Problem, problem
+from ._certify import certify as intervals
+from ._evaluate import Array, Outcome, Schedule, Stopped, potentials_of, solve
+from ._newton import LIMIT
+from ._newton import possible as newton_possible
+from ._path import Seen, Watch
+from ._problem import Problem, is_batch, problem
+from ._reading import Reading
 from ._runners import OPERATION
 
 NAMES = ("points", "weights", "cost")
 
 
+METHODS = ("auto", "sinkhorn", "newton")
+
+
 class SinkhornState(NamedTuple):
-    """What the callback of `sinkhorn` sees: sweeps done, marginal error and dual value of the last, potentials."""
+    """What the callback of `sinkhorn` sees: steps done, marginal error and dual value of the last, potentials.
+
+    `epsilon` is that of the rung that annealing is on; `gap` the last certified one, NaN before.
+    """
 
     step: int
     marginal_error: float
     value: float
     potentials: Any
+    epsilon: float
+    gap: float
 
 
 def sinkhorn(
@@ -39,9 +54,14 @@ def sinkhorn(
     tol: float | None = None,
     max_iter: int = 10_000,
     memory: int = 10,
+    method: str = "auto",
+    annealing: Any = "auto",
+    gap: float | None = None,
+    certify: bool = False,
+    budget: int | None = None,
     init: Any = None,
     grad: Any = (),
-    callback: Callable[[SinkhornState], bool | None] | None = None,
+    callback: Callable[[Any], bool | None] | None = None,
 ) -> MultimarginalResult:
     r"""Entropic optimal transport of N marginals with a cost summed over pairs, in the log domain.
 
@@ -49,24 +69,27 @@ def sinkhorn(
         \min_\pi \langle c, \pi \rangle + \varepsilon \,\mathrm{KL}(\pi \,|\, \mu_1 \otimes \dots \otimes \mu_N),
         \qquad c(x_1, \dots, x_N) = \sum_{(p, q) \in \mathrm{graph}} c_{pq}(x_p, x_q)
 
-    by Sinkhorn's algorithm [1]_ with Anderson acceleration [2]_. The :math:`n^N` plan is never stored: memory is
-    O(N^2 n^2) where all pairs have a cost, O(N n) for two marginals given as points and for any number on a tree, and
-    O(N n^w) on a graph of treewidth w.
+    by Sinkhorn's algorithm [1]_ with Anderson acceleration [2]_ and, where there are at most 3000 potentials, Newton's
+    steps on the dual, from large epsilon down to the one wanted. The :math:`n^N` plan is never stored: memory is
+    O(N^2 n^2) where all pairs have a cost, O(N n^w) on a graph of treewidth w, and O(N n) on trees and for two
+    marginals given as points and ``method="sinkhorn"``.
 
     Parameters
     ----------
     points : array (n, d) or (n,), or list of arrays, optional
         One array with `n_marginals` for equal marginals (symmetric mode: one potential); a list with one array a
-        marginal otherwise. Omitted where `cost` is given as matrices.
+        marginal otherwise. Omitted where `cost` is given as matrices. An array (B, n, d) is a batch of B problems, as
+        are weights (B, n) and matrices (B, n, n); what lacks the axis is shared by all. They are solved side by side,
+        each with its own stop and to the bit as alone; `sinkhorn_batch` takes problems of different sizes.
     weights : array (n,), or list of arrays or None, optional
         Nonnegative weights of any positive sum: they are divided by it. Equal weights by default.
     n_marginals : int, optional
         The number N >= 2 of equal marginals.
     cost : str, cost of `deblai.costs`, matrix, or dict, default "coulomb"
-        "coulomb" (1/r), "log" (-log r), "sqeuclidean" (r^2), "repulsive-harmonic" (-r^2), `costs.Riesz(s)`,
-        `costs.Harmonic(strength)`; one matrix (n, n) for all pairs (symmetric where marginals are equal); or
-        ``{(p, q): matrix (n_p, n_q)}`` for the pairs p < q that have a cost. Infinite entries forbid a pair. The cost
-        is not halved.
+        "coulomb" (1/r), "log" (-log r), "euclidean" (r), "sqeuclidean" (r^2), "repulsive-harmonic" (-r^2),
+        `costs.Riesz`, `Yukawa`, `SoftCoulomb`, `Harmonic`, `Power`; one matrix (n, n) for all pairs (symmetric where
+        marginals are equal); or ``{(p, q): matrix (n_p, n_q)}`` for the pairs p < q that have a cost. Infinite entries
+        forbid a pair. The cost is not halved.
     graph : {"complete", "chain", "ring", "star"} or list of (p, q), optional
         Which pairs have a cost: all; 0-1-...-(N-1); that and (0, N-1); 0 with each other; or the given ones, connected
         or not. By default the keys of `cost` where it is a dict, else all. One array of points (or one matrix, which
@@ -78,30 +101,50 @@ def sinkhorn(
         Bound of the marginal error (L1, the largest of all marginals) at which to stop; 1e-6 for float64, 1e-4 for
         float32.
     max_iter : int, default 10000
-        Most sweeps over all potentials; 0 evaluates `init` as it is.
+        Most sweeps over all potentials and Newton steps together; 0 evaluates `init` as it is.
     memory : int, default 10
         How many past sweeps the Anderson acceleration combines; 0 for plain sweeps. A leap that lowers the dual
         value is taken back.
+    method : {"auto", "sinkhorn", "newton"}, default "auto"
+        "sinkhorn" only sweeps. "auto" also takes Newton's steps where the sweeps are slow, on the complete graph and up
+        to 3000 potentials (symmetric mode has n, else it is the sum of all sizes), for whose linear system some 200 MB
+        are needed; "newton" does the same, or says that it cannot.
+    annealing : "auto", bool or decreasing sequence of float, default "auto"
+        Values of epsilon to pass through before the one wanted. True: halved from a fifth to a tenth of the cost's
+        spread on, where epsilon is below that; "auto" is True without `init` and False with it. A run of at most 50
+        steps does not anneal.
+    gap : float, optional
+        Stop when the certified interval of the entropic optimum, `value_upper` - `value_lower`, is at most this wide
+        (in the cost's units); `tol` then has to hold only if it is given as well.
+    certify : bool, default False
+        Certify intervals at the end: see ``MultimarginalResult.certify``.
+    budget : int, optional
+        Of `certify`: most nodes of the search for the least reduced cost; by default some seconds' worth.
     init : array or list of arrays, optional
         Potentials to start from, as in a result; zeros by default.
     grad : str or sequence of str or bool, default ()
         Gradients of `value` to return in ``result.grad``: any of "points", "weights", "cost" (the matrices), shaped
         like the argument; True for all that were given. Those in weights are of the normalised weights.
     callback : callable, optional
-        Called with a state (`step`, `marginal_error`, `value`, `potentials`) about ten times a second; True stops.
+        Called with a state (`step`, `marginal_error`, `value`, `potentials`, `epsilon`, `gap`; of a batch `done`,
+        `total`) about ten times a second; True stops. `epsilon` is larger than the one wanted while annealing, and
+        error and value are of that; `gap` is the last certified one where it was asked for, else NaN.
 
     Returns
     -------
-    MultimarginalResult
-        `value`, `value_linear`, `potentials`, `marginal_error`, `converged`, `n_iter`, `history`,
-        `pair_marginal(p, q)`, `plan()`, `grad`, `backend`. For PyTorch, `value` is differentiable once in points,
-        weights and matrices. Inside jit, grad and vmap of JAX, `value` is likewise differentiable once; there `history`
-        is None, plans cannot be asked for, `callback` is not allowed, and no warning is given: look at `converged`.
+    MultimarginalResult, or MultimarginalBatch of a batch
+        `value`, `value_linear`, `potentials`, `marginal_error`, `converged`, `n_iter`, `history`, `grad`, `backend`,
+        `entropy`; `lower`, `upper`, `value_lower`, `value_upper`, `certified`, `certify()`; without building the plan:
+        `pair_marginal(p, q)`, `marginal(p, q, r, ...)`, `sample(k)`, `expectation(f)`, `conditional(p, q)`,
+        `conditional_map(p, q)`, `mass_at(tuples)`; `plan()` builds it.
+        For PyTorch, `value` and `potentials` are differentiable once in points, weights and matrices. Inside jit, grad
+        and vmap of JAX they are likewise; there `history` is None, plans and certificates cannot be asked for,
+        `callback` is not allowed, and no warning is given: look at `converged`.
 
     Warns
     -----
     ConvergenceWarning
-        `max_iter` sweeps were not enough; `converged` is False.
+        `max_iter` sweeps and steps were not enough; `converged` is False.
 
     Raises
     ------
@@ -113,13 +156,20 @@ def sinkhorn(
     OutOfMemory
         The workspace would not fit; on a graph, which marginals come together in its largest table.
     Interrupted
-        Ctrl-C; ``.result`` holds the potentials so far (`value_linear` is NaN).
+        Ctrl-C; ``.result`` holds the potentials so far (`value_linear` is NaN, and so are `value` and `marginal_error`
+        while annealing), or the whole result without intervals if the search of `certify` was interrupted; of a batch
+        it is the list of results, None where a problem had not begun.
 
     Notes
     -----
     One marginal is contracted by a matrix product of stabilised kernels; what underflow may have lost is bounded row
     by row, and rows whose bound is not negligible are summed again exactly. An update costs n^N multiplications, in
     symmetric mode about n^N / (N - 3)!. Results do not depend on the number of threads, to the bit.
+
+    The gradient of `value` is that at fixed potentials. That of `potentials` differentiates the equations that they
+    solve; its backward pass solves a dense linear system of n_1 + ... + n_N unknowns (n in symmetric mode) in float64
+    on the CPU, 32 bytes an entry. Both are off by about as much as the marginals. Weights of 0, and potentials that
+    more than constants can be moved between, have no such gradient: that raises.
 
     Without some of the pairs, messages pass along a junction tree that a greedy elimination of least fill finds [3]_. A
     sweep follows that tree and costs O(N n^2) on a tree, O(N n^{w+1}) at treewidth w (2 for a ring). Graphs run on the
@@ -148,19 +198,33 @@ def sinkhorn(
     Five clouds on a ring, each near the next:
 
     >>> clouds = [np.random.default_rng(k).random((40 + k, 2)) for k in range(5)]
-    >>> r = deblai.multimarginal.sinkhorn(clouds, cost="sqeuclidean", graph="ring", epsilon=0.05)
-    >>> bool(r.converged), r.pair_marginal(0, 2).shape
+    >>> ring = deblai.multimarginal.sinkhorn(clouds, cost="sqeuclidean", graph="ring", epsilon=0.05)
+    >>> bool(ring.converged), ring.pair_marginal(0, 2).shape
     (True, (40, 42))
+
+    The intervals hold the true values, whatever the potentials:
+
+    >>> r = r.certify()
+    >>> bool(r.lower <= 7.5 <= r.upper), bool(r.value_upper - r.value_lower < 1e-8), r.certified
+    (True, True, True)
     """
+    arguments = dict(locals())
+    if is_batch(points, weights, cost):
+        from ._batch import of_arrays
+
+        return of_arrays(arguments)
     q = problem(OPERATION, points, weights, n_marginals, cost, epsilon, graph)
-    schedule = _schedule(q, tol, max_iter, memory)
+    schedule = _schedule(q, tol, max_iter, memory, method, annealing, gap, init is not None)
     wanted = _wanted(q, grad)
+    budget = _budget(OPERATION, budget)
     start = _start(q, init)
     if q.library is TRACED:
         from ..jax import multimarginal as traced
 
         if callback is not None:
             raise errors.InvalidType(f"[{OPERATION}] callback: expected None inside jit, grad and vmap of JAX")
+        if certify:
+            raise errors.InvalidType(f"[{OPERATION}] certify: expected False inside jit, grad and vmap of JAX")
         result, by_name = traced.sinkhorn(q, start, schedule, wanted)
         return replace(result, grad=_shaped(q, by_name, points, cost))
     watch = None if callback is None else _watch(q, callback)
@@ -175,30 +239,72 @@ def sinkhorn(
     except Stopped as stopped:
         partial = stopped.outcome
         (value,) = q.library.scalars([partial.value], q.like)
-        result = _result(q, partial, value, {}, schedule.tol)
-        raise errors.Interrupted(f"[{OPERATION}] interrupted after {result.n_iter} sweeps", result) from None
-    result = _result(q, outcome, value, _shaped(q, outcome.grad, points, cost), schedule.tol)
+        result = _result(q, partial, value, {})
+        raise errors.Interrupted(f"[{OPERATION}] interrupted after {result.n_iter} steps", result) from None
+    result = _result(q, outcome, value, _shaped(q, outcome.grad, points, cost))
+    if q.library is TORCH:
+        result = multimarginal.attached(q, outcome.potentials, result)
     if not result.converged and schedule.max_iter <= result.n_iter and schedule.max_iter:
+        wanted_of = f"tol {schedule.tol:.2g}" if schedule.gap == 0 else f"gap {schedule.gap:.2g}"
         warnings.warn(
-            f"[{OPERATION}] the marginal error is {result.marginal_error:.2g} after {result.n_iter} sweeps, above tol "
-            f"{schedule.tol:.2g}: raise max_iter, epsilon or tol, or start from these potentials (init)",
+            f"[{OPERATION}] the marginal error is {result.marginal_error:.2g} after {result.n_iter} steps, which does "
+            f"not meet {wanted_of}: raise max_iter, epsilon or tol, or start from these potentials (init)",
             errors.ConvergenceWarning,
             stacklevel=2,
         )
-    return result
+    return result.certify(budget=budget) if certify else result
 
 
-def _schedule(q: Problem, tol: Any, max_iter: Any, memory: Any) -> Schedule:
+def _budget(operation: str, budget: Any) -> int | None:
+    return None if budget is None else _validate.positive_integer(operation, "budget", budget)
+
+
+def _schedule(
+    q: Problem, tol: Any, max_iter: Any, memory: Any, method: Any, annealing: Any, gap: Any, warm: bool
+) -> Schedule:
     if tol is None:
-        tol = 1e-4 if q.library.dtype(q.like) == "float32" else 1e-6
-    tol = _validate.real(OPERATION, "tol", tol)
+        tol = (1e-4 if q.library.dtype(q.like) == "float32" else 1e-6) if gap is None else inf
+    else:
+        tol = _validate.real(OPERATION, "tol", tol)
     if tol < 0:
         raise errors.InvalidValue(f"[{OPERATION}] tol: expected a nonnegative number, got {tol!r}")
+    if gap is not None:
+        gap = _validate.real(OPERATION, "gap", gap)
+        if not gap > 0:
+            raise errors.InvalidValue(f"[{OPERATION}] gap: expected a positive number, got {gap!r}")
+    if method not in METHODS:
+        raise errors.InvalidValue(f"[{OPERATION}] method: expected one of {METHODS}, got {method!r}")
+    if method == "newton" and not newton_possible(q):
+        raise errors.InvalidValue(
+            f"[{OPERATION}] method: expected at most {LIMIT} potentials on the complete graph for 'newton', "
+            f"got {sum(q.sizes)}; use 'auto'"
+        )
     return Schedule(
         tol,
         _validate.nonnegative_integer(OPERATION, "max_iter", max_iter),
         _validate.nonnegative_integer(OPERATION, "memory", memory),
+        method,
+        _annealing(q, annealing, warm),
+        gap or 0.0,
     )
+
+
+def _annealing(q: Problem, annealing: Any, warm: bool) -> tuple[float, ...] | None:
+    """Return the values of epsilon to pass through; None where the costs tell them."""
+    if annealing is False or (isinstance(annealing, str) and annealing == "auto" and warm):
+        return ()
+    if annealing is True or (isinstance(annealing, str) and annealing == "auto"):
+        return None
+    if not isinstance(annealing, list | tuple | np.ndarray):
+        raise errors.InvalidType(
+            f"[{OPERATION}] annealing: expected 'auto', True, False or decreasing numbers, got {annealing!r}"
+        )
+    rungs = [_validate.real(OPERATION, "annealing", e) for e in annealing]
+    if any(a <= b for a, b in pairwise([*rungs, q.epsilon])):
+        raise errors.InvalidValue(
+            f"[{OPERATION}] annealing: expected numbers that decrease towards epsilon = {q.epsilon:g}, got {rungs}"
+        )
+    return tuple(rungs)
 
 
 def _wanted(q: Problem, grad: Any) -> tuple[str, ...]:
@@ -229,9 +335,10 @@ def _start(q: Problem, init: Any) -> Array:
 
 
 def _watch(q: Problem, callback: Callable[[SinkhornState], bool | None]) -> Watch:
-    def watch(potentials: Array, history: Array) -> bool:
-        error, value = history[-1]
-        state = SinkhornState(len(history), float(error), float(value), _potentials(q, potentials))
+    def watch(seen: Seen) -> bool:
+        error, value, epsilon = map(float, seen.history[-1])
+        potentials = _potentials(q, seen.potentials)
+        state = SinkhornState(len(seen.history), error, value, potentials, epsilon, seen.gap)
         return callback(state) is True
 
     return watch
@@ -259,43 +366,30 @@ def _shaped(q: Problem, grad: dict[str, list[Any]], points: Any, cost: Any) -> d
     return shaped
 
 
-class _Plans:
-    """Plans of the result, made on demand from arguments as they were."""
+class _Plans(Reading):
+    """What the result can be asked, made on demand from arguments as they were."""
 
-    def __init__(self, q: Problem, potentials: Array) -> None:
-        self.q, self.potentials = q, potentials
-
-    def pair(self, p: int, r: int) -> Any:
-        """Return the plan of the pair (p, r)."""
-        count = self.q.n_marginals
-        for name, k in (("p", p), ("q", r)):
-            if not (isinstance(k, int) and 0 <= k < count):
-                raise errors.InvalidValue(
-                    f"[pair_marginal] {name}: expected an integer from 0 to {count - 1}, got {k!r}"
-                )
-        if p == r:
-            raise errors.InvalidValue(f"[pair_marginal] p, q: expected two different marginals, got {p} twice")
-        plan = pair_plan(self.q, self.potentials, (min(p, r), max(p, r)))
-        return plan if p < r else plan.T
-
-    def whole(self) -> Any:
-        """Return the plan with one axis a marginal."""
-        return whole_plan(self.q, self.potentials)
+    def certified(self, budget: Any) -> dict[str, Any]:
+        """Return the fields of the intervals that the potentials certify."""
+        return intervals(self.q, self.potentials, _budget("certify", budget))._asdict()
 
 
-def _result(q: Problem, outcome: Outcome, value: Any, grad: dict[str, Any], tol: float) -> MultimarginalResult:
+def _result(q: Problem, outcome: Outcome, value: Any, grad: dict[str, Any]) -> MultimarginalResult:
     (linear,) = q.library.scalars([outcome.value_linear], q.like)
     return MultimarginalResult(
         value=value,
         value_linear=linear,
         potentials=_potentials(q, outcome.potentials),
         marginal_error=outcome.marginal_error,
-        converged=bool(outcome.marginal_error <= tol and outcome.mass == outcome.mass),
+        converged=outcome.converged,
         n_iter=len(outcome.history),
         history=outcome.history,
+        value_lower=outcome.value_lower,
+        value_upper=outcome.value_upper,
         epsilon=q.epsilon,
         n_marginals=q.n_marginals,
         grad=grad,
         backend=outcome.backend,
+        exact_rows=outcome.exact_rows,
         _plans=_Plans(q, outcome.potentials),
     )

@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-from .multimarginal import pair_density
+from .comotion import comotion
+from .multimarginal import epsilon_path, pair_density
 from .quantization import cells, sites, stipple
 from .sliced import directions, history, image_flow, running_estimate
 
-__all__ = ["cells", "directions", "history", "image_flow", "pair_density", "running_estimate", "sites", "stipple"]
+__all__ = [
+    "cells",
+    "comotion",
+    "directions",
+    "epsilon_path",
+    "history",
+    "image_flow",
+    "pair_density",
+    "running_estimate",
+    "sites",
+    "stipple",
+]

@@ -8,10 +8,10 @@ import numpy as np
 
 from .. import errors
 from .._extras import require
-from ..results import MultimarginalResult
+from ..results import EpsilonPath, MultimarginalResult
 from ._axes import BLUE, INK, RED, clean, new_axes, numpy
 
-__all__ = ["pair_density"]
+__all__ = ["epsilon_path", "pair_density"]
 
 OPERATION = "plot.pair_density"
 EVEN = 10  # ratio of spacings up to which points on the line are cells of a density
@@ -75,6 +75,47 @@ def pair_density(
     return ax
 
 
+def epsilon_path(path: EpsilonPath, *, truth: float | None = None, ax: Any = None) -> Any:
+    r"""Draw values and costs against epsilon, and where they meet.
+
+    The cost falls to the limit along a straight line, of slope kappa; the value, more by epsilon times the entropy, as
+    :math:`\kappa\,\varepsilon\log(1/\varepsilon)`. Epsilons that have not converged are hollow.
+
+    Parameters
+    ----------
+    path : EpsilonPath
+    truth : float, optional
+        The known value at epsilon = 0, drawn as a line.
+    ax : matplotlib axes, optional
+    """
+    ax = new_axes(ax, "plot.epsilon_path", figsize=(5, 3.6))
+    e, fine = path.epsilons, path.converged
+    most = float(e.max())
+    if truth is not None:
+        ax.axhline(truth, color=INK, lw=0.9, ls=(0, (4, 3)), label=f"known value {truth:.6g}")
+    named = {
+        "value": (path.value, RED, r"value $V_\varepsilon$"),
+        "cost": (path.value_linear, BLUE, r"cost $\langle c, \pi\rangle$"),
+    }
+    for values, color, label in named.values():
+        ax.plot(e, values, color=color, lw=1.0, alpha=0.5)
+        ax.plot(e[fine], values[fine], "o", color=color, ms=4.5, label=label)
+        ax.plot(e[~fine], values[~fine], "o", color=color, ms=4.5, mfc="none")
+    if np.isfinite(path.limit) and np.isfinite(path.slope):
+        ax.plot([0, most], [path.limit, path.limit + path.slope * most], color=BLUE, lw=1.0, ls=(0, (1, 2)))
+        ax.errorbar(
+            [0], [path.limit], [path.limit_error], fmt="D", color=INK, ms=5, capsize=3, label=f"limit {path.limit:.6g}"
+        )
+        slope = f"slope {path.slope:.3f} ± {path.slope_error:.1g}"
+        ax.set_title(rf"{slope} in $\varepsilon\,\log(1/\varepsilon)$", fontsize=10, loc="left", color=INK)
+    ax.set_xlim(left=-0.03 * most)
+    ax.locator_params(axis="x", nbins=6)
+    ax.set_xlabel(r"$\varepsilon$")
+    ax.legend(frameon=False, fontsize=9)
+    clean(ax)
+    return ax
+
+
 def _paper() -> Any:
     """White, then blue, then ink."""
     colors = require("matplotlib.colors", OPERATION, "plot")
@@ -127,7 +168,7 @@ def _in_the_plane(plan: Any, x: Any, y: Any, at: int, ax: Any) -> None:
         raise errors.InvalidValue(f"[{OPERATION}] at: expected a point from 0 to {len(x) - 1}, got {at!r}")
     given = plan[at]
     horizontal, vertical = np.unique(y[:, 0]), np.unique(y[:, 1])
-    if len(horizontal) * len(vertical) == len(y):  # a grid
+    if len(horizontal) * len(vertical) <= 2 * len(y):  # a grid, perhaps without the places that have no mass
         sheet = np.zeros((len(vertical), len(horizontal)))
         np.add.at(sheet, (np.searchsorted(vertical, y[:, 1]), np.searchsorted(horizontal, y[:, 0])), given)
         mesh = (horizontal, vertical, sheet)

@@ -26,23 +26,50 @@ class Evaluation(NamedTuple):
     pairs: Pairs
 
 
-def pair_cost(x: Array, y: Array, kind: str, s: float = 1.0, strength: float = 1.0) -> Array:
-    """Return the matrix of costs at distances r: strength r^-s ("riesz"), -log r ("log") or r^2 ("quadratic")."""
-    r2 = ((x[:, None, :] - y[None, :, :]) ** 2).sum(-1)
+def distance_cost(r: Array, kind: str, s: float = 1.0, strength: float = 1.0) -> Array:
+    """Return the costs at distances r.
+
+    Strength times r^-s ("riesz"), -log r ("log"), r^2 ("quadratic"), exp(-s r) / r ("yukawa"), (r^2 + s^2)^-1/2
+    ("soft") or r^s ("power").
+    """
     with np.errstate(divide="ignore"):
         if kind == "riesz":
-            return np.asarray(strength * r2 ** (-s / 2))
-        return np.asarray(strength * (-0.5 * np.log(r2) if kind == "log" else r2))
+            h = r**-s
+        elif kind == "log":
+            h = -np.log(r)
+        elif kind == "quadratic":
+            h = r * r
+        elif kind == "yukawa":
+            h = np.exp(-s * r) / r
+        else:
+            h = 1 / np.sqrt(r * r + s * s) if kind == "soft" else r**s
+    return np.asarray(strength * h)
+
+
+def pair_cost(x: Array, y: Array, kind: str, s: float = 1.0, strength: float = 1.0) -> Array:
+    """Return the matrix of costs between points, see `distance_cost`."""
+    r2 = ((x[:, None, :] - y[None, :, :]) ** 2).sum(-1)
+    return strength * r2 if kind == "quadratic" else distance_cost(np.sqrt(r2), kind, s, strength)
 
 
 def pair_slope(x: Array, y: Array, kind: str, s: float = 1.0, strength: float = 1.0) -> Array:
-    """Return g with dc/dx = g (x - y) for each pair; 0 where the cost is infinite."""
+    """Return g with dc/dx = g (x - y) for each pair; 0 where points meet at an infinite cost or at a kink."""
     r2 = ((x[:, None, :] - y[None, :, :]) ** 2).sum(-1)
-    if kind == "quadratic":
-        return np.full_like(r2, 2 * strength)
-    power = -s / 2 - 1 if kind == "riesz" else -1.0
-    factor = -s * strength if kind == "riesz" else -strength
-    return np.asarray(factor * np.where(r2 > 0, r2, np.inf) ** power)
+    r = np.sqrt(r2)
+    apart = np.where(r > 0, r, np.inf)
+    if kind == "riesz":
+        g = -s * apart ** (-s - 2)
+    elif kind == "log":
+        g = -(apart**-2)
+    elif kind == "quadratic":
+        g = np.full_like(r, 2.0)
+    elif kind == "yukawa":
+        g = np.where(r > 0, -np.exp(-s * r) * (1 + s * r) * apart**-3, 0.0)
+    elif kind == "soft":
+        g = -((r2 + s * s) ** -1.5)
+    else:
+        g = np.where(r > 0, s * np.where(r > 0, r, 1.0) ** (s - 2), 2.0 * (s == 2))
+    return np.asarray(strength * g)
 
 
 def _along(v: Array, p: int, n_marginals: int) -> Array:
@@ -101,6 +128,7 @@ def sinkhorn(
         error = 0.0
         for p in range(1 if symmetric else count):
             new = updated(p)
+            new = np.where((weights[p] > 0) | np.isfinite(new), new, f[p])  # points that can meet no others
             with np.errstate(over="ignore"):
                 error = max(error, float(np.abs(weights[p] * np.expm1((f[p] - new) / epsilon)).sum()))
             if not symmetric:
@@ -123,6 +151,15 @@ def plan(costs: Pairs, weights: Sequence[Array], epsilon: float, potentials: Seq
     for k in range(count):
         pi = pi * _along(weights[k], k, count)
     return np.asarray(pi)
+
+
+def minimum(costs: Pairs, counts: Sequence[Array], potentials: Sequence[Array]) -> tuple[float, list[int]]:
+    """Return the least cost less potentials, among points that count, and where it is; nowhere for infinity."""
+    z = tensor(costs, len(potentials))
+    for k, (f, counted) in enumerate(zip(potentials, counts, strict=True)):
+        z = z + _along(np.where(counted, -f, np.inf), k, len(potentials))
+    value = float(z.min())
+    return value, [int(i) for i in np.unravel_index(z.argmin(), z.shape)] if value < np.inf else []
 
 
 def evaluate(costs: Pairs, weights: Sequence[Array], epsilon: float, potentials: Sequence[Array]) -> Evaluation:
