@@ -130,7 +130,7 @@ def test_values_of_parts_add_up():
 
 
 def test_large_chains_and_trees():
-    """A chain of ten and a random tree of sixty marginals, to the default tolerance; pairs far apart."""
+    """A chain of ten, a random tree of sixty, a long chain, a large star, to the default tolerance; pairs far apart."""
     rng = np.random.default_rng(1)
     chain = sinkhorn([rng.random(150) for _ in range(10)], cost="sqeuclidean", graph="chain", epsilon=0.05)
     assert chain.converged
@@ -140,6 +140,8 @@ def test_large_chains_and_trees():
     assert tree.converged
     deep = sinkhorn([rng.random(3) for _ in range(1000)], cost="sqeuclidean", graph="chain", epsilon=1.0)
     assert deep.converged
+    star = sinkhorn([rng.random(3) for _ in range(300)], cost="sqeuclidean", graph="star", epsilon=1.0)
+    assert star.converged
 
 
 def test_equal_marginals_of_a_graph():
