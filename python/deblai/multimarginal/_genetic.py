@@ -209,6 +209,7 @@ class _Search:
         self.sites = np.flatnonzero(self.h.weights[0] > 0)
         self.weights = self.h.weights[0][self.sites]
         self.costs = np.ascontiguousarray(self.h.costs[0, 1][np.ix_(self.sites, self.sites)])
+        self.heavy = bool((self.weights * self.count > 1 + self.h.tolerance).any())
         x = self.h.points[0]
         self.points = None if x is None else x[self.sites]
         self.proof = None
@@ -277,7 +278,7 @@ class _Search:
         else:
             first.append(self.given(init))
             word = "auto"
-        if (self.weights * self.count > 1 + self.h.tolerance).any():
+        if self.heavy:
             first.append(np.repeat(np.arange(n)[:, None], self.count, axis=1))  # a heavy point sits with itself
         elif word == "random":
             first.append(self.passing(self.rng.permutation(n)))
@@ -429,7 +430,11 @@ class _Search:
 
     def ascents(self) -> bool:
         """Let random tuples climb in price, by one particle as long as that goes, then by two."""
-        tuples = self.passing(self.rng.permutation(len(self.sites))).astype(np.int32)
+        n = len(self.sites)
+        if self.heavy:
+            tuples = self.rng.choice(n, (n, self.count), p=self.weights).astype(np.int32)
+        else:
+            tuples = self.passing(self.rng.permutation(n)).astype(np.int32)
         tuples = tuples[np.isfinite(tuple_costs(self.costs, tuples))]
         climbing = np.arange(len(tuples))
         while len(climbing):
