@@ -16,7 +16,7 @@ from ..reference.columns import tuple_costs
 from . import _line
 from ._columns import Pricer
 from ._host import ROUNDING, Host, checked, require_light_points
-from ._master import Master, Solved
+from ._master import Master, Solved, polished
 from ._seidl import prove
 
 OPERATION = "multimarginal.genetic"
@@ -466,6 +466,8 @@ class _Search:
         assert self.best is not None
         q, n = self.h.q, self.h.q.sizes[0]
         tuples, masses, costs = self.carried
+        if len(masses) and not self.artificial_mass():
+            masses = polished(tuples, masses, self.count * self.weights, 1e-13)
         masses = masses / masses.sum() if len(masses) else masses
         marginal = np.bincount(tuples.ravel(), np.repeat(masses / self.count, self.count), len(self.sites))
         error = float(np.abs(marginal - self.weights).sum())

@@ -13,7 +13,7 @@ from .._sparse import SparseResult
 from . import _tuples
 from ._evaluate import potentials_of
 from ._host import ROUNDING, Host, checked, require_light_points
-from ._master import Master, Solved
+from ._master import Master, Solved, polished
 
 OPERATION = "multimarginal.linear_program"
 REPORT_EVERY = 0.1  # seconds
@@ -325,9 +325,10 @@ class _Program:
         h, q = self.h, self.h.q
         carried = self.solved.masses[self.artificial :]
         kept = np.flatnonzero(carried > 1e-14)
-        total = float(carried.sum())
-        masses = carried[kept] / total if total > 0 else carried[kept]
-        chosen = self.chosen[kept]
+        chosen, masses = self.chosen[kept], carried[kept]
+        if len(kept) and not self.artificial_mass():
+            masses = polished(self.rows(chosen), masses, self.rhs, 1e-13)
+        masses = masses / masses.sum() if len(kept) else masses
         value = float(masses @ self.costs[chosen]) if not self.artificial_mass() else np.inf
         error = 0.0
         for p, w in enumerate(h.weights):
