@@ -109,7 +109,8 @@ class Master:
 def polished(rows: Array, masses: Array, rhs: Array, wanted: float) -> Array:
     """Return masses that meet the equations to rounding, where those of the simplex method are off by over `wanted`.
 
-    Least squares on the columns (k, N) that carry mass, what is below 0 set to 0; as they were where that is not better.
+    Least squares on the columns (k, N) that carry mass, what is below 0 set to 0; as they were where that is no
+    better.
     """
     system = np.zeros((len(rhs), len(masses)))
     np.add.at(system, (rows.T, np.arange(len(masses))), 1.0)
