@@ -217,18 +217,35 @@ def test_inside_jit():
         jax.jit(lambda x: linear_program(x, n_marginals=2).value)(jax.numpy.asarray(midpoints(3)))
 
 
-def test_callback_stops():
+def test_callback_stops(monkeypatch):
     """It sees programs, values, columns and bounds; the bounds of a stopped run hold."""
     rng = np.random.default_rng(1)
     x = rng.standard_normal((60, 2))
     r = linear_program(x, n_marginals=3)
     seen = []
-    deblai.multimarginal._linear.REPORT_EVERY, before = 0.0, deblai.multimarginal._linear.REPORT_EVERY
-    try:
-        stopped = linear_program(x, n_marginals=3, callback=lambda s: seen.append(s) or len(seen) == 5)
-    finally:
-        deblai.multimarginal._linear.REPORT_EVERY = before
+    monkeypatch.setattr(deblai.multimarginal._linear, "REPORT_EVERY", 0.0)
+    stopped = linear_program(x, n_marginals=3, callback=lambda s: seen.append(s) or len(seen) == 5)
     assert len(seen) == 5 == stopped.n_iter
     assert not stopped.converged
     assert all(s.lower <= float(r.value) + 1e-9 for s in seen)
-    assert stopped.lower <= float(r.value) <= stopped.upper
+    assert stopped.lower <= float(r.value) <= stopped.upper < 2 * float(r.value)
+
+
+def test_interrupts_keep_what_there_is(monkeypatch):
+    """As Ctrl-C does: a plan with the right marginals, and bounds that hold."""
+    x = np.random.default_rng(1).standard_normal((60, 2))
+    exact = linear_program(x, n_marginals=3)
+    for after in (1, exact.n_iter - 1):
+        seen = []
+
+        def interrupt(state, seen=seen, after=after):
+            seen.append(state)
+            if len(seen) == after:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(deblai.multimarginal._linear, "REPORT_EVERY", 0.0)
+        with pytest.raises(deblai.Interrupted, match=f"interrupted after {after} linear programs") as caught:
+            linear_program(x, n_marginals=3, callback=interrupt)
+        r = caught.value.result
+        assert r.lower <= float(exact.value) < r.upper < 10 * float(exact.value)
+        assert r.marginal_error < 1e-12

@@ -16,7 +16,7 @@ from ..reference.columns import tuple_costs
 from . import _line
 from ._columns import Pricer
 from ._host import ROUNDING, Host, checked, require_light_points
-from ._master import Master, Solved
+from ._master import Master, Solved, polished
 from ._seidl import prove
 
 OPERATION = "multimarginal.genetic"
@@ -209,6 +209,7 @@ class _Search:
         self.sites = np.flatnonzero(self.h.weights[0] > 0)
         self.weights = self.h.weights[0][self.sites]
         self.costs = np.ascontiguousarray(self.h.costs[0, 1][np.ix_(self.sites, self.sites)])
+        self.heavy = bool((self.weights * self.count > 1 + self.h.tolerance).any())
         x = self.h.points[0]
         self.points = None if x is None else x[self.sites]
         self.proof = None
@@ -277,7 +278,7 @@ class _Search:
         else:
             first.append(self.given(init))
             word = "auto"
-        if (self.weights * self.count > 1 + self.h.tolerance).any():
+        if self.heavy:
             first.append(np.repeat(np.arange(n)[:, None], self.count, axis=1))  # a heavy point sits with itself
         elif word == "random":
             first.append(self.passing(self.rng.permutation(n)))
@@ -429,7 +430,11 @@ class _Search:
 
     def ascents(self) -> bool:
         """Let random tuples climb in price, by one particle as long as that goes, then by two."""
-        tuples = self.passing(self.rng.permutation(len(self.sites))).astype(np.int32)
+        n = len(self.sites)
+        if self.heavy:
+            tuples = self.rng.choice(n, (n, self.count), p=self.weights).astype(np.int32)
+        else:
+            tuples = self.passing(self.rng.permutation(n)).astype(np.int32)
         tuples = tuples[np.isfinite(tuple_costs(self.costs, tuples))]
         climbing = np.arange(len(tuples))
         while len(climbing):
@@ -461,6 +466,8 @@ class _Search:
         assert self.best is not None
         q, n = self.h.q, self.h.q.sizes[0]
         tuples, masses, costs = self.carried
+        if len(masses) and not self.artificial_mass():
+            masses = polished(tuples, masses, self.count * self.weights, 1e-13)
         masses = masses / masses.sum() if len(masses) else masses
         marginal = np.bincount(tuples.ravel(), np.repeat(masses / self.count, self.count), len(self.sites))
         error = float(np.abs(marginal - self.weights).sum())

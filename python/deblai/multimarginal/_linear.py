@@ -10,10 +10,10 @@ import numpy as np
 
 from .. import _validate, errors
 from .._sparse import SparseResult
-from . import _listing
+from . import _line, _listing
 from ._evaluate import potentials_of
 from ._host import ROUNDING, Host, checked, require_light_points
-from ._master import Master, Solved
+from ._master import Master, Solved, polished
 
 OPERATION = "multimarginal.linear_program"
 REPORT_EVERY = 0.1  # seconds
@@ -88,7 +88,7 @@ def linear_program(
     MissingExtra
         HiGHS is not installed: ``pip install 'deblai[exact]'``.
     Interrupted
-        Ctrl-C; ``.result`` is the best plan so far.
+        Ctrl-C; ``.result`` is the best plan so far, None before there is one.
 
     Notes
     -----
@@ -120,12 +120,15 @@ def linear_program(
         raise errors.InvalidType(f"[{OPERATION}] callback: expected a function of a ProgramState, got {callback!r}")
     h = _problem(points, weights, n_marginals, cost, graph)
     require_light_points(OPERATION, h)
-    tuples, costs = _listing.listed(OPERATION, h.costs, h.q.sizes, h.n_marginals, most)
-    program = _Program(h, tuples, costs, callback)
+    program: _Program | None = None
     try:
+        tuples, costs = _listing.listed(OPERATION, h.costs, h.q.sizes, h.n_marginals, most)
+        program = _Program(h, tuples, costs, callback)
         program.run()
         return program.result()
     except KeyboardInterrupt:
+        if program is None:
+            raise errors.Interrupted(f"[{OPERATION}] interrupted while tuples were listed") from None
         raise errors.Interrupted(
             f"[{OPERATION}] interrupted after {len(program.history)} linear programs",
             program.result() if program.solved is not None and not program.artificial_mass() else None,
@@ -254,6 +257,7 @@ class _Program:
         self.unit = 2.0 ** np.round(np.log2(typical)) if typical > 0 else 1.0
         every = np.arange(self.artificial)
         self.master.add(every[:, None], np.full(self.artificial, 8.0))
+        self.start()
         self.improve(self.costs)
         if self.artificial_mass() and not self.stopped:
             self.master.price(np.concatenate([np.ones(self.artificial), np.zeros(len(self.chosen))]))
@@ -264,6 +268,24 @@ class _Program:
             self.master.price(np.concatenate([np.zeros(self.artificial), self.costs[self.chosen] / self.unit]))
             self.improve(self.costs)
         self.converged = not self.stopped
+
+    def start(self) -> None:
+        """Add the tuples of a plan that passes through the points in order, as far as their cost is finite."""
+        h, sizes = self.h, self.h.q.sizes * (self.h.n_marginals if self.h.symmetric else 1)
+        if float(np.prod(np.array(sizes, float))) > 2.0**62:
+            return
+        if h.symmetric and (h.weights[0] * h.n_marginals <= 1 + h.tolerance).all():
+            plan = _line.tuples(_line.steps(h.weights[0], h.n_marginals, h.tolerance), h.weights[0], h.n_marginals)[0]
+        else:
+            below = [np.cumsum(w) for w in h.weights] * (h.n_marginals if h.symmetric else 1)
+            ends = np.unique(np.concatenate([[0.0], *below]))
+            middle = (ends[1:] + ends[:-1]) / 2
+            plan = np.stack([np.minimum(np.searchsorted(b, middle), len(b) - 1) for b in below], axis=1)
+        keys, wanted = (np.ravel_multi_index(tuple(t.T), sizes) for t in (self.tuples, plan))
+        at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+        self.chosen = np.unique(at[keys[at] == wanted])
+        if len(self.chosen):
+            self.master.add(self.rows(self.chosen), self.costs[self.chosen] / self.unit)
 
     def improve(self, costs: Array) -> None:
         """Solve and add tuples until none would lower the value."""
@@ -325,9 +347,10 @@ class _Program:
         h, q = self.h, self.h.q
         carried = self.solved.masses[self.artificial :]
         kept = np.flatnonzero(carried > 1e-14)
-        total = float(carried.sum())
-        masses = carried[kept] / total if total > 0 else carried[kept]
-        chosen = self.chosen[kept]
+        chosen, masses = self.chosen[kept], carried[kept]
+        if len(kept) and not self.artificial_mass():
+            masses = polished(self.rows(chosen), masses, self.rhs, 1e-13)
+        masses = masses / masses.sum() if len(kept) else masses
         value = float(masses @ self.costs[chosen]) if not self.artificial_mass() else np.inf
         error = 0.0
         for p, w in enumerate(h.weights):

@@ -104,3 +104,18 @@ class Master:
         solution = self.model.getSolution()
         value = float(self.model.getInfo().objective_function_value)
         return Solved(value, np.array(solution.row_dual), np.maximum(np.array(solution.col_value), 0.0))
+
+
+def polished(rows: Array, masses: Array, rhs: Array, wanted: float) -> Array:
+    """Return masses that meet the equations to rounding, where those of the simplex method are off by over `wanted`.
+
+    Least squares on the columns (k, N) that carry mass, what is below 0 set to 0; as they were where that is no
+    better.
+    """
+    system = np.zeros((len(rhs), len(masses)))
+    np.add.at(system, (rows.T, np.arange(len(masses))), 1.0)
+    left = float(np.abs(rhs - system @ masses).sum())
+    if left <= wanted or len(rhs) > 2000:
+        return masses
+    better = np.maximum(np.linalg.lstsq(system, rhs, rcond=None)[0], 0.0)
+    return better if float(np.abs(rhs - system @ better).sum()) < left else masses

@@ -103,7 +103,7 @@ def seidl(points: Any, weights: Any = None, *, n_marginals: int, cost: Any = "co
     >>> round(r.value, 8)
     0.64598499
     >>> r.maps([0.0, 1.0]).round(3).tolist()  # to the far end, to the other side
-    [[0.0, inf], [1.0, -0.41]]
+    [[0.0, inf], [1.0, -0.409]]
     """
     count = _validate.positive_integer(OPERATION, "n_marginals", n_marginals)
     if count < 2:
