@@ -279,7 +279,7 @@ def test_the_operator_is_well_registered():
     rng = np.random.default_rng(0)
     points = [torch.tensor(rng.random((n, 2)), requires_grad=True) for n in (4, 3, 5)]
     weights, start = [torch.empty(0, dtype=torch.float64)] * 3, torch.zeros(12, dtype=torch.float64)
-    fixed = ([4, 3, 5], 3, 0, 1.0, 1.0, 0.5, False, start, 1e-12, 200, 5)
+    fixed = ([4, 3, 5], 3, 0, 1.0, 1.0, 0.5, False, start, 1e-12, 200, 5, "auto", True, start[:0], 0.0)
     done = torch.library.opcheck(
         torch.ops.deblai.multimarginal_sinkhorn.default,
         (points, weights, [], *fixed, True, False, False, [0, 1, 1, 2]),

@@ -1,4 +1,4 @@
-"""The C++ side builds and passes its own tests: the presets, the sanitizers, CUDA or its absence.
+"""The C++ side builds and passes its own tests; CUDA or its absence. `.ci/run` runs them under the sanitizers, too.
 
 ctest also runs the check for leaking symbols (symbols.py) and builds and runs a consumer of the installed library.
 """
@@ -60,17 +60,8 @@ def test_release(root):
     assert passed(done.stdout) == sources(root) | EMULATED | {"symbols", "symbols-self-test", "consumer"}
 
 
-@pytest.mark.parametrize("preset", ["asan", "tsan"])
-def test_sanitizers(preset, root):
-    """AddressSanitizer with UndefinedBehaviorSanitizer, and ThreadSanitizer, find nothing in the C++ tests."""
-    run("cmake", "--preset", preset, cwd=root)
-    run("cmake", "--build", "--preset", preset, "--parallel", JOBS, cwd=root)
-    done = run("ctest", "--preset", preset, "--parallel", JOBS, cwd=root)
-    assert passed(done.stdout) == {name for name in sources(root) if not name.endswith("_memory")}
-
-
 def test_the_sanitizers_are_on(root, tmp_path):
-    """Or else the test above would find nothing ever: the presets' flags reach the library's own objects."""
+    """Or else `.ci/run` would find nothing ever: the presets' flags reach the library's own objects, tests are built."""
     for preset, flag in (("asan", "-fsanitize=address,undefined"), ("tsan", "-fsanitize=thread")):
         build = tmp_path / preset
         run("cmake", "--preset", preset, "-B", build, "-D", "CMAKE_EXPORT_COMPILE_COMMANDS=ON", cwd=root)
@@ -78,6 +69,8 @@ def test_the_sanitizers_are_on(root, tmp_path):
         entries = [entry for entry in commands.split("},") if "cpp/src/" in entry]
         assert entries
         assert all(flag in entry for entry in entries)
+        built = set(re.findall(r"tests/cpp/test_(\w+)\.cpp\"", commands))
+        assert built == {name for name in sources(root) if not name.endswith("_memory")}
 
 
 @pytest.fixture
