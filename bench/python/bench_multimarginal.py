@@ -278,9 +278,9 @@ def main() -> None:
     for row in () if options.quick else modes():
         rows.append(row)
         print(
-            f"modes N={row['N']} n={row['n']} {row['dtype']} to {row['tol']:g}: symmetric {row['symmetric_s'] * 1e3:.2f} ms, "
-            f"{row['symmetric_sweeps']} sweeps; general {row['general_s'] * 1e3:.2f} ms, {row['general_sweeps']} sweeps; "
-            f"ratio {row['ratio']:.1f}"
+            f"modes N={row['N']} n={row['n']} {row['dtype']} to {row['tol']:g}: "
+            f"symmetric {row['symmetric_s'] * 1e3:.2f} ms, {row['symmetric_sweeps']} sweeps; "
+            f"general {row['general_s'] * 1e3:.2f} ms, {row['general_sweeps']} sweeps; ratio {row['ratio']:.1f}"
         )
     if not options.no_save:
         print("written:", save("multimarginal_peers", rows))
