@@ -29,6 +29,7 @@ PYBIND11_MODULE(_cuda, m, pybind11::mod_gil_not_used()) {
     bind::register_cuda_errors();
     m.def("device_count", &cuda::device_count, "The number of CUDA devices; 0 without a driver.");
     m.def("device_name", &cuda::device_name, py::arg("device"), "The name of a device.");
+    bind::register_columns(m);
     bind::register_laguerre(m);
     bind::register_lloyd(m);
     bind::register_multimarginal(m);

@@ -4,6 +4,9 @@ from collections.abc import Callable, Sequence
 
 _View = object  # a capsule around deblai::View
 
+def columns_price(
+    costs: _View, potential: _View, parents: _View, gain: _View, to: _View, stream: int, device: int
+) -> None: ...
 def device_count() -> int: ...
 def device_name(device: int) -> str: ...
 def laguerre(

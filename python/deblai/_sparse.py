@@ -138,11 +138,11 @@ class SeidlResult:
     value : scalar
         The optimum: an exact sum for points, a quadrature for a law.
     lower, upper : float
-        Around `value`: what rounding can do to the dual and the primal sums, or the error that the quadrature estimates.
+        Around `value`: what rounding can do to the dual and the primal sums, or the quadrature's estimate of its error.
     certified : bool
         True for points, where `potentials` prove `lower` and the plan proves `upper`; False for a law.
     potentials : array (n,) or None
-        For points, the Kantorovich potential, sum f(x_p) <= c with equality on the plan; None for a law: `potential(x)`.
+        For points, the Kantorovich potential, sum f(x_p) <= c with equality on the plan; a law has `potential(x)`.
     tuples, masses : int array (k, N) and array (k,), or None
         For points, the plan: sorted indices and their masses, spread evenly over all orders. None for a law.
     n_marginals : int

@@ -285,8 +285,8 @@ class MultimarginalResult:
         converged. They are computed in float64 from the arguments as they were at the call, whatever their dtype. From
         below: the dual value, and sum_p <a_p, f_p> + min (c - sum_p f_p), whose minimum is searched for by branch and
         bound. From above: the cost of plans that have the marginals exactly, made from the plan of the potentials.
-        Rounding is allowed for: bounds are moved outwards by up to 2^-48 N^2 S (1 + 2 S / epsilon), where S is the size
-        of the sum of the potentials.
+        Rounding is allowed for: lower bounds are moved outwards by 2^-48 N^2 S, upper ones by at most (2 + 2 S /
+        epsilon) times that, where S is the size of what is summed (largest potentials, 50 epsilon, the bound itself).
 
         Parameters
         ----------
@@ -326,7 +326,8 @@ class MultimarginalResult:
     def pair_marginal(self, p: int = 0, q: int = 1) -> Any:
         """Return the plan's marginal of the pair (p, q), shape (n_p, n_q): the pair density where marginals are equal.
 
-        Computed when asked for, like all that follows, from arguments as they were at the call.
+        Computed when asked for, like all that follows, from arguments as they were at the call; on a graph also of
+        pairs without a cost.
         """
         return self._plans.pair(p, q)
 

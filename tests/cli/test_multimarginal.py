@@ -79,6 +79,19 @@ def test_costs(name, cost, files, said):
     assert report["value"] == deblai.multimarginal.sinkhorn(files, n_marginals=2, cost=cost, epsilon=0.1).value
 
 
+def test_certified_bounds(files, said):
+    """--certify prints what the result says; --gap stops the run, and the value is as sure as was asked for."""
+    names = ("lower", "upper", "value_lower", "value_upper", "certified")
+    report = said("multimarginal", "x.npy", "-N", 3, "--epsilon", 0.1, "--certify")
+    r = deblai.multimarginal.sinkhorn(files, n_marginals=3, epsilon=0.1, certify=True)
+    assert [report[name] for name in names] == [getattr(r, name) for name in names]
+    assert report["lower"] <= 7.5 <= report["upper"]  # T1 on 30 midpoints, which N = 3 divides
+    stopped = said("multimarginal", "x.npy", "-N", 3, "--epsilon", 0.1, "--certify", "--gap", 1e-3)
+    assert stopped["value_upper"] - stopped["value_lower"] <= 1e-3
+    assert stopped["n_iter"] < report["n_iter"]
+    assert "lower" not in said("multimarginal", "x.npy", "-N", 2, "--epsilon", 1)
+
+
 def test_a_cost_matrix(files, said, is_png, tmp_path):
     options = ["--matrix", "matrix.npy", "-N", 3, "--weights", "w.npy", "--epsilon", 0.1]
     report = said("multimarginal", *options, "--plot", "p.png")

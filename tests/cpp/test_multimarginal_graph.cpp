@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "deblai/error.hpp"
-#include "multimarginal/graph-tree.hpp"
+#include "multimarginal/graph-algebra.hpp"
 #include "multimarginal/graph.hpp"
 #include "multimarginal_support.hpp"
 
@@ -180,6 +180,32 @@ void exact_minimum_of_a_triangle() {
     CHECK_CLOSE(m.best, least, 1e-13);
 }
 
+// Sums over the middle of a path: products do at a large epsilon; at a small one, entries are summed one by one.
+template <class T>
+void counts_exact_sums() {
+    for (const auto& [epsilon, some] : {std::pair{1.0, false}, {sizeof(T) == 4 ? 3e-3 : 3e-4, true}}) {
+        Case<T> c = on_graph(random_case<T>({40, 50, 60}, 3, epsilon, 0, {}, {}, 1), {{0, 1}, {1, 2}});
+        const mm::Problem<T> q = c.problem();
+        Team team({.threads = 2}, 1e9);
+        mm::Algebra<T, T> algebra(q, epsilon, mm::Semiring::sum, 2, nullptr, team);
+        const mm::Factors<T> found = algebra.reduce({{nullptr, 0}, {nullptr, 1}}, {0, 2});
+        CHECK(found.size() == 1 && (algebra.exact() > 0) == some, epsilon, algebra.exact());
+        double far = 0;
+        for (index_t i = 0; i < 40; ++i)
+            for (index_t j = 0; j < 60; ++j) {
+                double top = -inf, sum = 0;
+                const auto term = [&](index_t k) {
+                    return -(double(c.costs[0][i * 50 + k]) + double(c.costs[1][k * 60 + j])) / epsilon;
+                };
+                for (index_t k = 0; k < 50; ++k) top = std::max(top, term(k));
+                for (index_t k = 0; k < 50; ++k) sum += std::exp(term(k) - top);
+                const double got = found[0].table->offset + double(found[0].table->values()[i * 60 + j]);
+                far = std::max(far, std::abs(got - top - std::log(sum)));
+            }
+        CHECK(far <= tolerance<T>(epsilon), far, epsilon, sizeof(T));
+    }
+}
+
 template <class T>
 bool same(const Run<T>& a, const Run<T>& b) {
     return a.potentials == b.potentials && a.errors == b.errors && a.values == b.values;
@@ -285,6 +311,8 @@ int main() {
     exact_minima<float>();
     exact_minima<double>();
     exact_minimum_of_a_triangle();
+    counts_exact_sums<float>();
+    counts_exact_sums<double>();
     any_number_of_threads<float>();
     any_number_of_threads<double>();
     stops();

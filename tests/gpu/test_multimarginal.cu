@@ -206,6 +206,26 @@ index_t compare(const Case& c, index_t sweeps = 4) {
     return b.summary.exact_rows;
 }
 
+// Potentials of -inf leave points out, as where a particle is held fixed: plans alike, nothing at those points.
+template <class T>
+void leave_out(const Case& c) {
+    const Arrays<T> arrays(c);
+    const std::string what = name<T>(c) + " with points left out";
+    const double tolerance = sizeof(T) == 4 ? 3e-5 + 4e-6 / c.epsilon : 1e-11 + 1e-13 / c.epsilon;
+    std::vector<double> potentials = sweep(arrays, {-1, 3, 0}, false).potentials;
+    for (std::size_t i = 0; i < potentials.size(); i += 5) potentials[i] = -INFINITY;
+    const Evaluated<T> a(arrays, potentials, false), b(arrays, potentials, true);
+    for (std::size_t k = 0; k < a.plans.size(); ++k) {
+        const double error = relative_error(b.plans[k]->host, a.plans[k]->host);
+        expect(error <= 4 * tolerance, what + ": plan is off by " + std::to_string(error / tolerance) + " tolerances");
+    }
+    const index_t cols = c.sizes[c.symmetric() ? 0 : 1];
+    for (index_t j = 0; j < cols; ++j) {
+        expect(b.plans[0]->host[j] == 0, what + ": mass where there is none");
+        expect(c.strided || b.plans[0]->host[(c.sizes[0] - 1) / 5 * 5 * cols + j] == 0, what + ": mass of another");
+    }
+}
+
 // Accelerated to the end: different roundings on the way, the same end.
 template <class T>
 void converge(const Case& c, double tol) {
@@ -258,6 +278,11 @@ void compare_all(bool quick) {
         compare<T>({.sizes = {30, 37}, .n_marginals = 2, .epsilon = 0.3, .d = 2, .cost = cost});
         compare<T>({.sizes = {20}, .n_marginals = 3, .epsilon = 0.3, .d = 2, .cost = cost});
     }
+    leave_out<T>({.sizes = {50, 41}, .n_marginals = 2, .epsilon = 0.1, .d = 2, .cost = harmonic});
+    leave_out<T>({.sizes = {45}, .n_marginals = 2, .epsilon = 0.1, .infinite = true});
+    leave_out<T>({.sizes = {40, 33, 20}, .n_marginals = 3, .epsilon = 0.1, .zeros = true});
+    leave_out<T>({.sizes = {35}, .n_marginals = 3, .epsilon = 0.05, .d = 3, .cost = coulomb});
+    leave_out<T>({.sizes = {9}, .n_marginals = 4, .epsilon = 0.1, .infinite = true});
     // Exponents of hundreds and thousands: products of a tile may underflow, terms are summed one by one.
     for (const double epsilon : {3e-3, 5e-4}) {
         const index_t one =
@@ -325,6 +350,23 @@ void compare_errors() {
     spoiled(alone, [](auto& s) { s.weights[0]->host[3] = 30; });
 }
 
+// Problems with edges run on the CPU alone, and the error says so.
+template <class T>
+void edges_are_refused() {
+    const Arrays<T> arrays(Case{.sizes = {4, 5, 6}, .n_marginals = 3, .epsilon = 1, .d = 2, .cost = harmonic});
+    const Views<T> views(arrays, true);
+    Problem<T> q = views.problem;
+    const deblai::multimarginal::Edge edges[] = {{0, 1}, {1, 2}};
+    q.edges = edges;
+    q.edge_count = 2;
+    std::vector<double> f(15), values(2);
+    const std::string said = message(
+        [&] { gpu::sinkhorn(q, {0, 2, 0}, f.data(), values.data(), values.data(), nullptr, 0, nullptr, nullptr); });
+    expect(said.find("graph: expected all pairs for arrays on a GPU") != said.npos, "edges: '" + said + "'");
+    const std::string again = message([&] { gpu::evaluate(q, f.data(), Output<T>{}, nullptr, 0, nullptr, nullptr); });
+    expect(said == again, "edges: '" + again + "'");
+}
+
 bool stop_at_once(void*) { return true; }
 
 // A stop leaves the potentials of the last full sweep.
@@ -349,6 +391,7 @@ int main(int argc, char** argv) {
         compare_all<double>(quick);
         compare_errors<float>();
         compare_errors<double>();
+        edges_are_refused<float>();
         stop<double>({.sizes = {40, 33, 20}, .n_marginals = 3, .epsilon = 0.1});
         stop<float>({.sizes = {40}, .n_marginals = 2, .epsilon = 0.1});
     });

@@ -179,6 +179,7 @@ def test_stopping_on_the_gap(N):
     solve = {"epsilon": 0.02, "callback": lambda s: seen.append(s.gap) and None}
     r = sinkhorn(points, gap=1e-3, **solve)
     assert r.converged
+    assert r.value_upper - r.value_lower <= 1e-3
     again = r.certify()
     assert again.value_upper - again.value_lower <= 1e-3
     assert r.marginal_error > 1e-9
@@ -233,6 +234,19 @@ def test_libraries_and_modes(library):
         assert isinstance(getattr(one, name), float)
         assert getattr(one, name) == getattr(expected, name)
         assert getattr(many, name) == pytest.approx(getattr(one, name), abs=1e-6)
+
+
+def test_ctrl_c_while_certifying(monkeypatch):
+    """The result as it was, without intervals, is in the error."""
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("deblai.multimarginal._runners.Compiled.minimum", stop)
+    with pytest.raises(deblai.Interrupted) as caught:
+        sinkhorn(midpoints(8), n_marginals=3, epsilon=0.1, certify=True)
+    assert caught.value.result.converged
+    assert caught.value.result.lower == -np.inf
 
 
 def test_bad_budgets():

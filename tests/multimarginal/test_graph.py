@@ -130,7 +130,7 @@ def test_values_of_parts_add_up():
 
 
 def test_large_chains_and_trees():
-    """A chain of ten and a random tree of sixty marginals, to the default tolerance; pairs far apart."""
+    """A chain of ten, a random tree of sixty, a long chain, a large star, to the default tolerance; pairs far apart."""
     rng = np.random.default_rng(1)
     chain = sinkhorn([rng.random(150) for _ in range(10)], cost="sqeuclidean", graph="chain", epsilon=0.05)
     assert chain.converged
@@ -138,8 +138,10 @@ def test_large_chains_and_trees():
     edges = [(int(rng.integers(0, k)), k) for k in range(1, 60)]
     tree = sinkhorn([rng.random((int(rng.integers(10, 40)), 2)) for _ in range(60)], graph=edges, epsilon=0.5)
     assert tree.converged
-    deep = sinkhorn([rng.random(3) for _ in range(3000)], cost="sqeuclidean", graph="chain", epsilon=1.0)
+    deep = sinkhorn([rng.random(3) for _ in range(1000)], cost="sqeuclidean", graph="chain", epsilon=1.0)
     assert deep.converged
+    star = sinkhorn([rng.random(3) for _ in range(300)], cost="sqeuclidean", graph="star", epsilon=1.0)
+    assert star.converged
 
 
 def test_equal_marginals_of_a_graph():
@@ -267,6 +269,23 @@ def test_gradients_of_matrices_and_equal_marginals():
     x = leaf(5, 2)
     ring = {"n_marginals": 4, "graph": "ring", "cost": "sqeuclidean"}
     assert check(lambda x: sinkhorn(x, **ring, **solve).value, (x,), eps=1e-5, atol=1e-6)
+
+
+def test_the_operator_is_well_registered():
+    """PyTorch's opcheck with edges: schema, fake tensors, autograd."""
+    torch = pytest.importorskip("torch")
+    import deblai.torch.multimarginal  # noqa: F401
+
+    rng = np.random.default_rng(0)
+    points = [torch.tensor(rng.random((n, 2)), requires_grad=True) for n in (4, 3, 5)]
+    weights, start = [torch.empty(0, dtype=torch.float64)] * 3, torch.zeros(12, dtype=torch.float64)
+    fixed = ([4, 3, 5], 3, 0, 1.0, 1.0, 0.5, False, start, 1e-12, 200, 5)
+    done = torch.library.opcheck(
+        torch.ops.deblai.multimarginal_sinkhorn.default,
+        (points, weights, [], *fixed, True, False, False, [0, 1, 1, 2]),
+        test_utils=("test_schema", "test_autograd_registration", "test_faketensor", "test_aot_dispatch_static"),
+    )
+    assert set(done.values()) == {"SUCCESS"}
 
 
 def test_jax_equals_pytorch():

@@ -155,11 +155,12 @@ def test_a_callback_sees_and_stops():
         seen.append(state)
         return state.rung == 1
 
-    ask = {"n_marginals": 3, "epsilons": [3e-3, 2e-3, 1e-3], "tol": 1e-12, "max_iter": 300, "callback": watch}
-    path = epsilon_path(midpoints(240), init=np.zeros(240), **ask)
-    assert len(path.epsilons) == 2
+    ask = {"n_marginals": 3, "epsilons": [0.2, 1e-3, 5e-4], "tol": 1e-9, "callback": watch}
+    path = epsilon_path(midpoints(240), **ask)
+    assert list(path.epsilons) == [0.2, 1e-3]
+    assert list(path.converged) == [True, False]
     assert [s.rung for s in seen] == sorted(s.rung for s in seen)
-    assert {s.epsilon for s in seen} == {3e-3, 2e-3}
+    assert (seen[-1].rung, seen[-1].epsilon) == (1, 1e-3)
     assert seen[-1].potentials.shape == (240,)
 
 
@@ -186,6 +187,7 @@ def test_an_interrupt_keeps_the_epsilons_that_were_done():
         ({"epsilons": 0.1}, "epsilons: expected positive numbers, got 0.1"),
         ({"epsilons": ["small"]}, "epsilons: expected a number, got 'small'"),
         ({"epsilons": [1], "limit": np.nan}, "limit: expected a finite number"),
+        ({"epsilons": [1], "weights": np.ones((2, 5))}, "points: expected one problem, got a batch"),
         ({"epsilons": [1], "tuples": [[0, 1]]}, r"tuples: expected integers \(k, 3\)"),
         ({"epsilons": [1], "tuples": [[0, 1, 7]]}, "tuples: expected indices of points, got some out of range"),
     ],

@@ -119,8 +119,8 @@ class Conditionals {
 public:
     virtual const std::vector<double>& weights(int p) const = 0;
     virtual void set_potential(int p, const double* f) = 0;
-    // The marginal whose turn is the k-th of a sweep.
-    virtual int turn(int k) const { return k; }
+    // The marginal that the k-th update of a sweep is of.
+    virtual int order(int k) const { return k; }
     // lse(i) = log of the sum over all marginals but p. `drift`: by how much lse may differ from -f_p / epsilon, which
     // predicts it; inf if nothing is known. False after a stop: lse is void.
     virtual bool conditional(int p, double drift, double* lse) = 0;

@@ -96,6 +96,7 @@ struct Summary {
     index_t exact_rows = 0;  // of the plans of pairs, summed term by term where a product might have underflowed
 };
 
+// Potentials of -inf leave their points out of the plans; the summary then is void.
 template <class T>
 Summary evaluate(const Problem<T>& problem, const double* potentials, const Output<T>& output,
                  const Control& control = {});

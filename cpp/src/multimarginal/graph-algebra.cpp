@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "levels.hpp"
 #include "multimarginal-sums.hpp"
@@ -44,7 +45,8 @@ Algebra<T, S>::Algebra(const Problem<S>& problem, double scale, Semiring semirin
       team_(team),
       sizes_(problem.n_marginals),
       points_(problem.n_marginals),
-      order_(problem.n_marginals) {
+      order_(problem.n_marginals),
+      exact_(team.size(), 0) {
     index_t longest = 0;
     for (int p = 0; p < problem.n_marginals; ++p) {
         sizes_[p] = problem.marginals[p].size;
@@ -55,6 +57,11 @@ Algebra<T, S>::Algebra(const Problem<S>& problem, double scale, Semiring semirin
     scratch_bytes_ = scratch_bytes(problem, width);
     scratch_ = allocate(scratch_bytes_ * team.size());
     lifted_.resize(longest);
+}
+
+template <class T, class S>
+index_t Algebra<T, S>::exact() const {
+    return std::accumulate(exact_.begin(), exact_.end(), index_t{0});
 }
 
 template <class T, class S>
@@ -196,7 +203,7 @@ void Algebra<T, S>::to_table(const Step& step, const Factors<T>& used, Table<T>&
             s.at[v] = task % sizes_[v];
             task /= sizes_[v];
         }
-        tile(r, rows, cols, step.variable, parts, s);
+        exact_[worker] += tile(r, rows, cols, step.variable, parts, s);
         index_t base = 0, stride = 1, row_stride = 1, col_stride = 1;
         for (auto v = step.scope.rbegin(); v != step.scope.rend(); stride *= sizes_[*v++]) {
             if (*v == r.a)
@@ -228,8 +235,8 @@ void Algebra<T, S>::to_table(const Step& step, const Factors<T>& used, Table<T>&
 }
 
 template <class T, class S>
-void Algebra<T, S>::tile(const Roles& roles, Range rows, Range cols, int variable, const std::vector<Factors<T>>& parts,
-                         const Scratch& s) const {
+index_t Algebra<T, S>::tile(const Roles& roles, Range rows, Range cols, int variable,
+                            const std::vector<Factors<T>>& parts, const Scratch& s) const {
     constexpr T none = -std::numeric_limits<T>::infinity();
     const index_t n = sizes_[variable], ld = padded_size(variable);
     const Range inner{variable, 0, n};
@@ -251,9 +258,11 @@ void Algebra<T, S>::tile(const Roles& roles, Range rows, Range cols, int variabl
         std::fill(s.right + k * tile_cols + cols.count, s.right + k * tile_cols + whole, none);
     Tile<T> t{rows.count, whole, n, ld, s.left, s.right, s.lift, s.share, s.packed_left, s.packed_right, s.out};
     const GraphKernels<T>& kernel = instructions_.tables;
+    const bool sum = semiring_ == Semiring::sum;
     if (!roles.coupled) {
-        (semiring_ == Semiring::sum ? kernel.product : kernel.largest)(t);
-        return;
+        if (sum) return kernel.product(t);
+        kernel.largest(t);
+        return 0;
     }
     t.rows = 1;
     t.right = s.coupled;
@@ -261,8 +270,9 @@ void Algebra<T, S>::tile(const Roles& roles, Range rows, Range cols, int variabl
         s.at[roles.a] = rows.begin + i;
         std::copy(s.right, s.right + n * tile_cols, s.coupled);
         for (const auto& f : parts[3]) add(f, inner, cols, s.at, false, s, s.coupled, tile_cols);
-        (semiring_ == Semiring::sum ? kernel.sums : kernel.largest)(t);
+        (sum ? kernel.sums : kernel.largest)(t);
     }
+    return sum ? rows.count * cols.count : 0;
 }
 
 template <class T, class S>

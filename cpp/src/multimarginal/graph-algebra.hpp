@@ -67,6 +67,8 @@ public:
         for (index_t k = 0; k < sizes_[p]; ++k) to[k] = from[natural(p, k)];
     }
     Scope scope_of(const Factor<T>& f) const;
+    // Sums of tables that no product could be trusted with, so far.
+    index_t exact() const;
     // Eliminates all variables but those to keep. Void after a stop.
     Factors<T> reduce(Factors<T> list, const Scope& keep);
     // What the lines of p add up to, and what all tables add to every entry.
@@ -112,8 +114,9 @@ private:
              index_t ld) const;
     void add_all(const Factors<T>& list, Range rows, Range cols, const index_t* at, const Scratch& s, T* out,
                  index_t ld) const;
-    void tile(const Roles& roles, Range rows, Range cols, int variable, const std::vector<Factors<T>>& parts,
-              const Scratch& s) const;
+    // Returns how many of its sums were made one by one.
+    index_t tile(const Roles& roles, Range rows, Range cols, int variable, const std::vector<Factors<T>>& parts,
+                 const Scratch& s) const;
 
     const Problem<S>& problem_;
     const double scale_;
@@ -126,7 +129,8 @@ private:
     std::vector<std::vector<index_t>> order_;  // empty: as given
     Buffer scratch_;
     std::size_t scratch_bytes_ = 0;
-    std::vector<T> lifted_;  // the lines of the variable that is being eliminated, at most 0
+    std::vector<index_t> exact_;  // of each thread
+    std::vector<T> lifted_;       // the lines of the variable that is being eliminated, at most 0
 };
 
 }  // namespace deblai::multimarginal

@@ -176,22 +176,28 @@ DEBLAI_HD bool touched(const Tile<T>& q, index_t i, index_t j, const T* alpha, c
 }
 
 template <class T>
-DEBLAI_HD void finish(const Tile<T>& q, const T* alpha, const T* delta) {
+DEBLAI_HD index_t finish(const Tile<T>& q, const T* alpha, const T* delta) {
+    index_t exact = 0;
     for (index_t i = 0; i < q.rows; ++i)
         for (index_t j = 0; j < q.cols; j += lanes<T>) {
             T* const out = q.out + i * tile_cols + j;
             const Vec<T> scale = load(delta + j) + alpha[i];
-            store(out, touched(q, i, j, alpha, delta) ? log_sums(q, i, j)
-                       : scale > -infinite<T>         ? scale + vlog<T>(load(out))
-                                                      : scale);
+            if (touched(q, i, j, alpha, delta)) {
+                store(out, log_sums(q, i, j));
+                exact += lanes<T>;
+            } else {
+                store(out, scale > -infinite<T> ? scale + vlog<T>(load(out)) : scale);
+            }
         }
+    return exact;
 }
 
 // Where many sums of a small block are touched, the block gets scales of its own; where few are, or still are then,
 // they are summed in the log domain.
 template <class T>
-void product(const Tile<T>& q) {
+index_t product(const Tile<T>& q) {
     constexpr index_t few = 3;
+    index_t exact = 0;
     T alpha[tile_rows], delta[tile_cols], own_alpha[rows_at_once], own_delta[pane<T>];
     const unsigned before = flush_denormals();
     scaled(q, alpha, delta);
@@ -207,9 +213,10 @@ void product(const Tile<T>& q) {
             for (index_t r = 0; r < block.rows; ++r)
                 for (index_t c = 0; c < pane<T>; c += lanes<T>) count += touched(block, r, c, alpha + i, delta + j);
             if (count > few) scaled(block, own_alpha, own_delta);
-            finish(block, count > few ? own_alpha : alpha + i, count > few ? own_delta : delta + j);
+            exact += finish(block, count > few ? own_alpha : alpha + i, count > few ? own_delta : delta + j);
         }
     restore(before);
+    return exact;
 }
 
 }  // namespace

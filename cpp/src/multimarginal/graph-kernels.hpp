@@ -25,8 +25,8 @@ struct Tile {
 template <class T>
 struct GraphKernels {
     // Products of exponentials, each k scaled so that both blocks have its largest terms within reach; entries that
-    // underflow may have touched are summed again in the log domain.
-    void (*product)(const Tile<T>& tile);
+    // underflow may have touched are summed again in the log domain. Returns how many were, whole vectors of them.
+    index_t (*product)(const Tile<T>& tile);
     // The same entry by entry in the log domain: for blocks that another row of left has not seen.
     void (*sums)(const Tile<T>& tile);
     void (*largest)(const Tile<T>& tile);

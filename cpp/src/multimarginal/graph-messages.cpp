@@ -15,7 +15,13 @@ Messages<T, S>::Messages(const Problem<S>& problem, const EliminationTree& tree,
       up_(problem.n_marginals),
       above_(problem.n_marginals),
       up_known_(problem.n_marginals, 0),
-      above_known_(problem.n_marginals, 0) {}
+      above_known_(problem.n_marginals, 0) {
+    place_.resize(problem.n_marginals, -1);
+    for (const Bag& bag : tree.bags) {
+        hubs_.emplace_back(bag.children.size());
+        for (std::size_t k = 0; k < bag.children.size(); ++k) place_[bag.children[k]] = static_cast<int>(k);
+    }
+}
 
 template <class T, class S>
 void Messages<T, S>::set(int p, std::vector<double> line) {
@@ -30,6 +36,7 @@ void Messages<T, S>::set(int p, std::vector<double> line) {
     for (int v = p; v >= 0; v = tree_.bags[v].parent) {
         up_[v].clear();
         up_known_[v] = 0;
+        if (tree_.bags[v].parent >= 0) hubs_[tree_.bags[v].parent].forget(place_[v]);
     }
     for (int v = 0; v < static_cast<int>(above_.size()); ++v)
         if (!tree_.below(p, v)) {
@@ -45,15 +52,29 @@ void append(Factors<T>& to, const Factors<T>& from) {
 
 // The factors of a bag and what its children tell.
 template <class T, class S>
-Factors<T> Messages<T, S>::own(int v) const {
+Factors<T> Messages<T, S>::own(int v) {
     Factors<T> list{lines_[v]};
     for (const int e : tree_.bags[v].edges) list.push_back({nullptr, e});
-    for (const int c : tree_.bags[v].children) append(list, up_[c]);
+    append_children(v, -1, list);
     return list;
 }
 
 template <class T, class S>
+void Messages<T, S>::append_children(int v, int but, Factors<T>& list) {
+    const std::vector<int>& children = tree_.bags[v].children;
+    for (const int c : children) {
+        if (c == but) continue;
+        for (const auto& f : up(c))
+            if (f.table->scope.size() > 1) list.push_back(f);
+    }
+    if (!children.empty() && !team_.stopped())
+        hubs_[v].append(but < 0 ? -1 : place_[but], list,
+                        [&](std::size_t k) -> const Factors<T>& { return up_[children[k]]; });
+}
+
+template <class T, class S>
 const Factors<T>& Messages<T, S>::up(int root) {
+    if (up_known_[root]) return up_[root];
     std::vector<int> stack{root};
     while (!stack.empty() && !team_.stopped()) {
         const int v = stack.back();
@@ -80,8 +101,9 @@ Factors<T> Messages<T, S>::from_above(int v) {
         list = above_[parent];
         list.push_back(lines_[parent]);
     }
-    for (const int s : parent >= 0 ? tree_.bags[parent].children : tree_.roots)
-        if (s != v) append(list, up(s));
+    if (parent >= 0) append_children(parent, v, list);
+    for (const int r : tree_.roots)
+        if (parent < 0 && r != v) append(list, up(r));
     for (const int e : tree_.bags[v].edges) list.push_back({nullptr, e});
     return list;
 }
@@ -103,7 +125,7 @@ const Factors<T>& Messages<T, S>::above(int v) {
 template <class T, class S>
 std::vector<double> Messages<T, S>::conditional(int p) {
     Factors<T> list = above(p);
-    for (const int c : tree_.bags[p].children) append(list, up(c));
+    append_children(p, -1, list);
     if (team_.stopped()) return {};
     list = algebra_.reduce(std::move(list), {p});
     if (team_.stopped()) return {};
@@ -118,11 +140,10 @@ template <class T, class S>
 Factors<T> Messages<T, S>::around(int p, int q) {
     const int v = tree_.meeting(p, q), parent = tree_.bags[v].parent;
     if (parent >= 0) above(parent);
-    for (const int c : tree_.bags[v].children) up(c);
     if (team_.stopped()) return {};
     Factors<T> list = from_above(v);
     list.push_back(lines_[v]);
-    for (const int c : tree_.bags[v].children) append(list, up_[c]);
+    append_children(v, -1, list);
     if (team_.stopped()) return {};
     return algebra_.reduce(std::move(list), {std::min(p, q), std::max(p, q)});
 }
@@ -175,7 +196,10 @@ Demand demand(const EliminationTree& tree, const std::vector<index_t>& sizes, co
     const std::size_t n = sizes.size();
     std::vector<Scopes> up(n), above(n);
     double kept = 0, none = 0;
-    const auto append = [](Scopes& to, const Scopes& from) { to.insert(to.end(), from.begin(), from.end()); };
+    const auto append = [](Scopes& to, const Scopes& from) {
+        for (const Scope& s : from)
+            if (s.size() > 1 || std::find(to.begin(), to.end(), s) == to.end()) to.push_back(s);
+    };
     const auto own = [&](int v) {
         Scopes list{{v}};
         for (const int e : tree.bags[v].edges) list.push_back({edges[e].p, edges[e].q});
@@ -204,7 +228,8 @@ Demand demand(const EliminationTree& tree, const std::vector<index_t>& sizes, co
         beside = above[v];
         for (const int c : bag.children) append(beside, up[c]);
         count.reduce(beside, {v}, none);
-        kept += count.table({v}) + 64.0 * static_cast<double>(up[v].size() + above[v].size());
+        kept += (1 + 2 * static_cast<double>(bag.children.size())) * count.table({v}) +
+                64.0 * static_cast<double>(up[v].size() + above[v].size());
     }
     return {kept + count.most, count.operations};
 }

@@ -8,6 +8,55 @@
 
 namespace deblai::multimarginal {
 
+// Sums of what children tell their parent about it alone, in a binary tree, so that all but one are a few factors.
+template <class T>
+class Hub {
+public:
+    explicit Hub(std::size_t children) : size_(children), nodes_(2 * children) {}
+
+    void forget(std::size_t child) {
+        for (std::size_t k = size_ + child; k > 0; k /= 2) nodes_[k] = {};
+    }
+    // Of all children but one, or of all for child = -1; `told(c)` is what child c tells.
+    template <class Told>
+    void append(int child, Factors<T>& list, const Told& told) {
+        if (child < 0) return add(1, list, told);
+        for (std::size_t k = size_ + child; k > 1; k /= 2) add(k ^ 1, list, told);
+    }
+
+private:
+    template <class Told>
+    void add(std::size_t node, Factors<T>& list, const Told& told) {
+        const Factor<T>& f = get(node, told);
+        if (f.table) list.push_back(f);
+    }
+    template <class Told>
+    const Factor<T>& get(std::size_t node, const Told& told) {
+        if (!nodes_[node].table) {
+            const auto sum = std::make_shared<Table<T>>();
+            if (node >= size_) {
+                for (const auto& f : told(node - size_)) include(f, *sum);
+            } else {
+                include(get(2 * node, told), *sum);
+                include(get(2 * node + 1, told), *sum);
+            }
+            nodes_[node].table = sum;
+        }
+        return nodes_[node];
+    }
+    static void include(const Factor<T>& f, Table<T>& sum) {
+        if (f.table->scope.size() > 1) return;
+        sum.offset += f.table->offset;
+        if (f.table->scope.empty()) return;
+        sum.scope = f.table->scope;
+        sum.line.resize(f.table->line.size(), 0.0);
+        for (std::size_t i = 0; i < sum.line.size(); ++i) sum.line[i] += f.table->line[i];
+    }
+
+    std::size_t size_;
+    std::vector<Factor<T>> nodes_;  // 1 is all; those from size_ on are the children
+};
+
 template <class T, class S>
 class Messages {
 public:
@@ -26,7 +75,9 @@ public:
 private:
     const Factors<T>& above(int v);
     Factors<T> from_above(int v);
-    Factors<T> own(int v) const;
+    Factors<T> own(int v);
+    // What the children of v tell, but for one of them (-1: all).
+    void append_children(int v, int but, Factors<T>& list);
 
     const EliminationTree& tree_;
     Algebra<T, S>& algebra_;
@@ -34,6 +85,8 @@ private:
     std::vector<std::vector<double>> given_;
     std::vector<Factor<T>> lines_;
     std::vector<Factors<T>> up_, above_;
+    std::vector<Hub<T>> hubs_;
+    std::vector<int> place_;  // among the children of its parent
     std::vector<char> up_known_, above_known_;
 };
 

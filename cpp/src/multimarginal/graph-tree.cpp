@@ -49,13 +49,23 @@ void EliminationTree::eliminate(const std::vector<index_t>& sizes, const std::ve
     };
     for (const Edge& e : edges) join(e.p, e.q);
     if (!extra.empty()) join(extra[0], extra[1]);
-    std::vector<double> fill(count);
-    for (int v = 0; v < count; ++v) fill[v] = fill_of(v, near, sizes);
+    // Those with one neighbour or none go first, whatever the others would add.
+    constexpr double unknown = -1;
+    std::vector<double> fill(count, unknown);
     std::vector<char> gone(count, 0);
-    for (int step = 0; step < count; ++step) {
-        int next = -1;
+    const auto choose = [&] {
         for (int v = 0; v < count; ++v)
-            if (!gone[v] && (next < 0 || fill[v] < fill[next])) next = v;
+            if (!gone[v] && near[v].size() <= 1) return v;
+        int best = -1;
+        for (int v = 0; v < count; ++v) {
+            if (gone[v]) continue;
+            if (fill[v] == unknown) fill[v] = fill_of(v, near, sizes);
+            if (best < 0 || fill[v] < fill[best]) best = v;
+        }
+        return best;
+    };
+    for (int step = 0; step < count; ++step) {
+        const int next = choose();
         gone[next] = 1;
         order.push_back(next);
         const std::set<int> others = near[next];
@@ -70,7 +80,7 @@ void EliminationTree::eliminate(const std::vector<index_t>& sizes, const std::ve
                     touched.insert(near[b].begin(), near[b].end());
                 }
         }
-        for (const int v : touched) fill[v] = fill_of(v, near, sizes);
+        for (const int v : touched) fill[v] = unknown;
     }
 }
 

@@ -50,7 +50,7 @@ public:
     }
 
     const std::vector<double>& weights(int p) const override { return masses_[p].weights; }
-    int turn(int k) const override { return tree_.traversal[k]; }
+    int order(int k) const override { return tree_.traversal[k]; }
     void set_potential(int p, const double* f) override {
         std::vector<double> line = masses_[p].logs;
         for (std::size_t i = 0; i < line.size(); ++i) line[i] += f[i] / q_.epsilon;

@@ -71,18 +71,19 @@ void require_shapes(const Problem<T>& q) {
         require(m.points.cols == q.marginals[0].points.cols, "points: expected as many coordinates in each marginal");
     }
     require(!q.edges || !q.symmetric, "graph: expected marginals of their own, one each");
+    const auto require_matrix = [&](index_t pair, int a, int b) {
+        const Matrix<const T>& c = q.costs[pair];
+        require(c && c.rows == q.marginals[a].size && c.cols == q.marginals[b].size,
+                "cost: expected matrices of one row and one column per point of the pair");
+    };
     for (index_t e = 0; q.edges && e < q.edge_count; ++e) {
         const auto [a, b] = q.edges[e];
         require(0 <= a && a < b && b < q.n_marginals, "graph: expected edges p < q between marginals that are there");
         require(q.pair(a, b) == e, "graph: expected each edge once");
+        if (q.costs) require_matrix(e, a, b);
     }
-    for (int a = 0; q.costs && a < q.distinct(); ++a)
-        for (int b = q.symmetric ? a : a + 1; b < q.distinct(); ++b) {
-            if (q.pair(a, b) < 0) continue;
-            const Matrix<const T>& c = q.costs[q.pair(a, b)];
-            require(c && c.rows == q.marginals[a].size && c.cols == q.marginals[b].size,
-                    "cost: expected matrices of one row and one column per point of the pair");
-        }
+    for (int a = 0; q.costs && !q.edges && a < q.distinct(); ++a)
+        for (int b = q.symmetric ? a : a + 1; b < q.distinct(); ++b) require_matrix(q.pair(a, b), a, b);
 }
 
 template <class T>
@@ -127,7 +128,7 @@ Progress iterate(const Problem<T>& q, const Schedule& schedule, Conditionals& su
         double error = 0, value = 0, moved = 0;
         for (int p = 0; p < q.distinct(); ++p) sums.set_potential(p, &x[at[p]]);
         for (int k = 0; k < q.distinct(); ++k) {
-            const int p = sums.turn(k);
+            const int p = sums.order(k);
             const std::vector<double>& weights = sums.weights(p);
             lse.resize(weights.size());
             if (!sums.conditional(p, drift, lse.data())) return done;

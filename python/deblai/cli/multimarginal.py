@@ -57,6 +57,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--epsilon", type=float, required=True, help="entropic weight, in units of the cost")
     parser.add_argument("--tol", type=float, help="marginal error at which to stop (1e-6 in float64, 1e-4 in float32)")
     parser.add_argument("--max-iter", type=int, default=10_000, metavar="K", help="most sweeps (default 10000)")
+    parser.add_argument("--gap", type=float, help="stop when the certified interval of the value is at most this wide")
+    parser.add_argument(
+        "--certify", action="store_true", help="print certified bounds of the value and of the optimum at epsilon = 0"
+    )
     parser.add_argument("--out", metavar="FILE.npz", help="write points, weights, potentials, pair densities, history")
     parser.add_argument("--plot", metavar="FILE", help="draw the density of the first pair (.png, .pdf, .svg)")
 
@@ -73,8 +77,7 @@ def run(options: argparse.Namespace) -> int:
     with progress(None, "sweep") as show, unwarned():
 
         def watch(state: SinkhornState) -> None:
-            gap = getattr(state, "gap", None)  # of a certified run
-            falling = "" if gap is None else f", gap {gap:.1e}"
+            falling = f", gap {state.gap:.1e}" if np.isfinite(state.gap) else ""
             show(state.step, f"marginal error {state.marginal_error:.1e}, value {state.value:.8g}{falling}")
 
         try:
@@ -86,6 +89,8 @@ def run(options: argparse.Namespace) -> int:
                 epsilon=options.epsilon,
                 tol=options.tol,
                 max_iter=options.max_iter,
+                gap=options.gap,
+                certify=options.certify,
                 callback=watch,
             )
         except errors.Interrupted as stop:
@@ -101,7 +106,9 @@ def run(options: argparse.Namespace) -> int:
     if options.plot:
         _draw(options, points, result)
     potentials = [result.potentials] if count else list(result.potentials)
-    names = ("value", "value_linear", "marginal_error", "converged", "n_iter", "epsilon", "n_marginals", "backend")
+    names = ["value", "value_linear", "marginal_error", "converged", "n_iter", "epsilon", "n_marginals", "backend"]
+    if options.certify:
+        names += ["lower", "upper", "value_lower", "value_upper", "certified"]
     report = {name: getattr(result, name) for name in names}
     report |= {
         "n": [len(f) for f in potentials],
@@ -168,9 +175,9 @@ def _grid(options: argparse.Namespace) -> tuple[Any, Any, int]:
     longest = max(values.shape)
     edges = [np.linspace(0, side / longest, side + 1) for side in values.shape]
     mass: Array = np.asarray(values, np.float64)
+    block = 1 if most is None else -(-longest // most)  # pixels to a cell; those at the far ends may be smaller
     for axis, side in enumerate(values.shape):
-        wanted = side if most is None else max(1, min(side, round(side * most / longest)))
-        first = np.linspace(0, side, wanted + 1).round().astype(int)
+        first = np.append(np.arange(0, side, block), side)
         mass = np.add.reduceat(mass, first[:-1], axis=axis)
         edges[axis] = edges[axis][first]
     centres = np.stack(np.meshgrid(*((e[1:] + e[:-1]) / 2 for e in edges), indexing="ij"), axis=-1)

@@ -14,6 +14,7 @@ Sums are float64. What rounding can move is allowed for: 2^-48 of the sizes of w
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from math import inf
 from typing import Any, NamedTuple
 
@@ -22,7 +23,7 @@ import numpy as np
 from .. import _backend, errors
 from . import _coupling, _newton, _tuples
 from ._problem import Problem
-from ._runners import OPERATION, Compiled, Reference, runner
+from ._runners import OPERATION, runner
 
 ROUNDING = 2.0**-48
 SMALL = 600  # points up to which triples are solved where N marginals are too many
@@ -40,16 +41,13 @@ class Interval(NamedTuple):
     certified: bool
 
 
-UNKNOWN = Interval(-inf, inf, -inf, inf, False)
-
-
 class _Bounds:
     """A problem in float64 on the CPU, and what its potentials say."""
 
-    def __init__(self, q: Problem, potentials: Array) -> None:
-        self.h, self.f = _tuples.host(q), potentials
+    def __init__(self, h: Problem, potentials: Array) -> None:
+        self.h, self.f = h, potentials
         self.a = _newton.masses(self.h)
-        self.run = _on_host(self.h)
+        self.run = runner(h)
         self.newton = _newton.possible(self.h)
         self.e = self.run.evaluate(potentials, False, self.newton)
         self.count = self.h.n_marginals if self.h.symmetric else 1
@@ -57,9 +55,7 @@ class _Bounds:
         live = np.where(self.a > 0, np.abs(potentials), 0.0)
         size = self.count * sum(v.max() for v in self.split(live)) + 50 * self.h.epsilon - 2 * negative
         self.slack = ROUNDING * self.h.n_marginals**2 * float(size)
-        # Exponents are that wrong, and so are the marginals, relatively; which may move the optimum by `moved`.
-        self.margin = self.slack / self.h.epsilon
-        self.moved = self.slack + 2 * self.margin * self.dual(self.a, np.abs(potentials))
+        self.margin = self.slack / self.h.epsilon  # exponents are that wrong, and so are the marginals, relatively
 
     def split(self, v: Array) -> list[Array]:
         return np.split(v, np.cumsum(self.h.sizes)[:-1])
@@ -68,6 +64,13 @@ class _Bounds:
         """Return sum_p <a_p, f_p>."""
         live = a > 0
         return self.count * float(a[live] @ f[live])
+
+    def outwards(self, bound: float, from_plan: bool = True) -> float:
+        """Return an upper bound moved by what rounding of its sums, and of the plan's marginals, can do to it."""
+        moved = ROUNDING * self.h.n_marginals**2 * abs(bound)
+        if from_plan:
+            moved += self.slack + 2 * self.margin * max(abs(bound), self.dual(self.a, np.abs(self.f)))
+        return bound + moved
 
     def value_lower(self) -> float:
         found = self.e.value - self.slack
@@ -85,10 +88,11 @@ class _Bounds:
         low, high = _newton.extent(self.h, d)
         if not (low > -1 and np.abs(left).sum() <= 1e-12 * len(self.h.sizes)):
             return inf, inf
-        off = 2 * self.dual(np.abs(left), np.abs(self.f)) + self.moved
+        off = 2 * self.dual(np.abs(left), np.abs(self.f))
         mass, linear = self.e.mass, self.e.value_linear
         upper = linear + max(high, 0.0) * (linear - self.least * mass) + self.least * (1 - mass)
-        return upper + off, self.dual(self.a, self.f + self.h.epsilon * d) + off
+        value_upper = self.dual(self.a, self.f + self.h.epsilon * d)
+        return self.outwards(upper + off), self.outwards(value_upper + off)
 
     def scaled(self) -> tuple[float, float]:
         """Return upper bounds of OT_0 and OT_epsilon from mixtures of the scaled plan and couplings of the rest."""
@@ -121,10 +125,11 @@ class _Bounds:
                 if not np.isfinite(c.cost):
                     continue
                 kept = (1 - share) * e.value_linear if share < 1 else 0.0
-                best = min(best, kept + total * c.cost)
+                cost = kept + total * c.cost
                 entropy = total * c.entropy + ((1 - share) * inner if share < 1 else 0.0)
-                best_value = min(best_value, kept + total * c.cost + h.epsilon * entropy)
-        return best + self.moved, best_value + self.moved
+                best = min(best, self.outwards(cost, share < 1))
+                best_value = min(best_value, self.outwards(cost + h.epsilon * entropy, share < 1))
+        return best, best_value
 
     def upper(self, sharp: bool) -> tuple[float, float]:
         """Return upper bounds of OT_0 and OT_epsilon; `sharp`: of all plans, not of the first that gives any."""
@@ -132,35 +137,55 @@ class _Bounds:
         if sharp or not np.isfinite(found[1]):
             other = self.scaled()
             found = min(found[0], other[0]), min(found[1], other[1])
+        if sharp and not np.isfinite(found[1]):
+            found = self.polished()
         return min(found), found[1]  # OT_0 <= OT_epsilon
 
+    def polished(self) -> tuple[float, float]:
+        """Return upper bounds from the corrected plan of better potentials, if need be of a larger epsilon."""
+        from ._evaluate import Schedule, solve
 
-def gap(q: Problem, potentials: Array) -> float:
-    """Return the width of the certified interval of OT_epsilon."""
-    bounds = _Bounds(q, potentials)
-    return bounds.upper(sharp=False)[1] - bounds.value_lower()
+        for factor in (1.0, 10.0, 100.0) if self.newton else ():
+            part = self.h._replace(epsilon=factor * self.h.epsilon)  # OT_epsilon grows with epsilon
+            better = solve(part, self.f, Schedule(1e-9, 300, 10, annealing=() if factor == 1 else None))
+            found = _Bounds(part, better.potentials).corrected()
+            if np.isfinite(found[1]):
+                return found
+        return inf, inf
+
+
+def entropic(q: Problem, potentials: Array) -> tuple[float, float]:
+    """Return bounds of OT_epsilon."""
+    with _on_host():
+        bounds = _Bounds(_tuples.host(q), potentials)
+        return bounds.value_lower(), bounds.upper(sharp=False)[1]
 
 
 def certify(q: Problem, potentials: Array, budget: int | None) -> Interval:
     """Return the intervals that potentials certify, searching for the least reduced cost within `budget` nodes."""
-    bounds = _Bounds(q, potentials)
-    h = bounds.h
+    with _on_host():
+        return _certify(_tuples.host(q), potentials, budget)
+
+
+def _certify(h: Problem, potentials: Array, budget: int | None) -> Interval:
+    bounds = _Bounds(h, potentials)
     if h.n_marginals > 2:
         _backend.require_memory(OPERATION, 8 * sum(_size(h, p) * _size(h, r) for p, r in h.pairs))
     nodes = int(max(1000, WORK / max(h.sizes) ** 2)) if budget is None else budget
     found = bounds.run.minimum(potentials, nodes)
     if found.exact and found.best == inf:
         raise errors.InvalidValue(f"[{OPERATION}] cost: expected a tuple of points of finite cost, got none")
-    lower = bounds.dual(bounds.a, potentials) + found.value - bounds.slack
+    lower = bounds.dual(bounds.a, potentials) + found.value
+    lower -= bounds.slack + ROUNDING * h.n_marginals**2 * abs(found.value)
     lower = lower if lower == lower else -inf
     if not found.exact:
-        lower = max(lower, _from_fewer(q, potentials))
+        lower = max(lower, _from_fewer(h, potentials))
     upper, value_upper = bounds.upper(sharp=True)
     value_lower = max(bounds.value_lower(), lower)
     return Interval(lower, upper, value_lower, value_upper, found.exact and upper < inf)
 
 
-def _from_fewer(q: Problem, potentials: Array) -> float:
+def _from_fewer(h: Problem, potentials: Array) -> float:
     """Return the bound OT_N >= N (N - 1) / (k (k - 1)) OT_k of equal marginals, the better of k = 2 and 3.
 
     A plan of N has marginals of k, and its cost is what they pay, times the number of pairs over that of theirs.
@@ -168,12 +193,12 @@ def _from_fewer(q: Problem, potentials: Array) -> float:
     from ._evaluate import Schedule, solve
 
     best = -inf
-    pairs = q.n_marginals * (q.n_marginals - 1)
-    for k in (2, 3) if q.symmetric else ():
-        if k < q.n_marginals and (k == 2 or q.sizes[0] <= SMALL):
-            part = q._replace(n_marginals=k)
-            found = solve(part, potentials * ((k - 1) / (q.n_marginals - 1)), Schedule(1e-4, 1000, 10))
-            best = max(best, certify(part, found.potentials, None).lower * pairs / (k * (k - 1)))
+    pairs = h.n_marginals * (h.n_marginals - 1)
+    for k in (2, 3) if h.symmetric else ():
+        if k < h.n_marginals and (k == 2 or h.sizes[0] <= SMALL):
+            part = h._replace(n_marginals=k)
+            found = solve(part, potentials * ((k - 1) / (h.n_marginals - 1)), Schedule(1e-4, 1000, 10))
+            best = max(best, _certify(part, found.potentials, None).lower * pairs / (k * (k - 1)))
     return best
 
 
@@ -181,8 +206,7 @@ def _size(h: Problem, p: int) -> int:
     return h.sizes[0 if h.symmetric else p]
 
 
-def _on_host(h: Problem) -> Compiled | Reference:
-    """Return what runs a problem on the CPU, also where the caller asked for CUDA."""
+def _on_host() -> AbstractContextManager[None]:
+    """Work on the CPU, also where the caller asked for CUDA."""
     now = _backend.settings()
-    with _backend.restored(now._replace(backend="cpu" if now.backend == "cuda" else now.backend)):
-        return runner(h)
+    return _backend.restored(now._replace(backend="cpu" if now.backend == "cuda" else now.backend))

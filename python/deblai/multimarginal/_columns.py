@@ -40,8 +40,8 @@ class Pricer:
         self._price(potential, parents, False, gain, to)
         return gain, to
 
-    def pairs(self, potential: Array, parents: Array) -> tuple[Array, Array]:
-        """Return what the best move of two particles of each parent adds, and the children; on the CPU."""
+    def pairs(self, potential: Array, parents: Array) -> tuple[Array, Array, Array]:
+        """Return the parents for which a move of two particles adds something, what, and the children; on the CPU."""
         gain, move = np.empty((len(parents), 1)), np.empty((len(parents), 4), np.int32)
         if self.plan.backend == "reference":
             gain, move = reference.price_pairs(self.costs, potential, parents)
@@ -52,7 +52,7 @@ class Pricer:
         rows = np.arange(len(found))
         for k in (0, 1):
             children[rows, move[found, k]] = move[found, 2 + k]
-        return gain[found, 0], children
+        return found, gain[found, 0], children
 
     def least(self, potential: Array, count: int, threshold: float, budget: int) -> Least:
         """Bound min c - sum f over all multisets from below, by branch and bound on the CPU."""

@@ -51,8 +51,7 @@ def along(h: Problem, order: list[Array], parts: list[Array], shifted: bool, wan
         found = np.searchsorted(tables[p], np.mod(middle + shift, 1.0), side="right")
         tuples[:, k] = order[p][np.minimum(found, len(order[p]) - 1)]
     tuples, which = np.unique(tuples, axis=0, return_inverse=True)  # atoms of more than 1 / N come back
-    mass = np.bincount(which.reshape(-1), length)
-    mass = mass / mass.sum()
+    mass = np.asarray(np.bincount(which.reshape(-1), length)) / length.sum()
     density = np.log(mass) - sum(np.log(wanted[p][tuples[:, k]]) for k, p in enumerate(at))
     return Coupling(float(mass @ _tuples.costs(h, tuples)), float(mass @ density))
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from math import nan
+from math import inf, nan
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import _newton
-from ._certify import gap
+from ._certify import entropic
 from ._path import FIRST, NEXT, ROUGH, Path, Watch, ladder
 from ._problem import Problem
 from ._runners import Evaluation, Reference, runner
@@ -46,6 +46,8 @@ class Outcome(NamedTuple):
     history: Array
     grad: dict[str, list[Any]]
     backend: str
+    value_lower: float = -inf
+    value_upper: float = inf
     exact_rows: int = 0
 
 
@@ -54,20 +56,24 @@ def solve(
 ) -> Outcome:
     """Go on until the final potentials are right, then evaluate them."""
     newton = schedule.method != "sinkhorn" and _newton.possible(q)
+    low, high = -inf, inf
     path = Path(q, start, schedule.memory, schedule.max_iter, watch)
     tol, stalled = schedule.tol if schedule.gap == 0 else min(schedule.tol, ROUGH), False
     try:
         path.descend(ladder(q) if schedule.annealing is None else schedule.annealing, newton)
         while True:
             once = newton and not stalled
-            swept = path.sweep((NEXT if len(path.history) else FIRST) if once else path.left, tol)
+            swept = path.sweep(
+                (NEXT if len(path.history) and not _newton.dear(q) else FIRST) if once else path.left, tol
+            )
             if once and not swept:
                 path.newton(tol)
             e = path.run.evaluate(path.potentials, "points" in wanted, "cost" in wanted)
             # A sweep sees each marginal before the later ones have moved: what counts is the final state.
             met = e.marginal_error <= schedule.tol
             if met and schedule.gap:
-                path.gap = gap(q, path.potentials)
+                low, high = entropic(q, path.potentials)
+                path.gap = high - low
                 met = path.gap <= schedule.gap
             if met or path.left <= 0:
                 break
@@ -81,7 +87,7 @@ def solve(
         raise Stopped(outcome) from None
     summary = (e.value, e.value_linear, e.mass, e.marginal_error, bool(met and e.mass == e.mass))
     found = (path.potentials, path.history, _gradients(q, e, path.potentials, wanted))
-    return Outcome(*summary, *found, path.run.label, e.exact_rows)
+    return Outcome(*summary, *found, path.run.label, low, high, e.exact_rows)
 
 
 def _gradients(q: Problem, e: Evaluation, potentials: Array, wanted: tuple[str, ...]) -> dict[str, list[Any]]:

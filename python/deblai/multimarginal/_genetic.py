@@ -16,7 +16,7 @@ from ..reference.columns import tuple_costs
 from . import _line
 from ._columns import Pricer
 from ._host import ROUNDING, Host, checked, require_light_points
-from ._master import Master, Solved
+from ._master import Master, Solved, polished
 from ._seidl import prove
 
 OPERATION = "multimarginal.genetic"
@@ -25,7 +25,7 @@ Array = np.ndarray[Any, Any]
 
 
 class GeneticState(NamedTuple):
-    """What the callback of `genetic` sees: linear programs so far, value and columns of the last, a lower bound or NaN."""
+    """What the callback of `genetic` sees: programs solved, value and columns of the last, a lower bound or NaN."""
 
     iteration: int
     value: float
@@ -52,7 +52,7 @@ def genetic(
     beta: float = 5.0,
     tol: float = 1e-10,
     max_iter: int = 100_000,
-    restarts: int = 1,
+    restarts: int = 10,
     init: Any = "auto",
     rng: Any = None,
     certify: bool = True,
@@ -82,13 +82,13 @@ def genetic(
     cost : str, cost of `deblai.costs`, or symmetric matrix (n, n), default "coulomb"
         As for `sinkhorn`. Infinite entries forbid a pair.
     beta : float, default 5
-        About beta n columns are kept.
+        Where there are more than beta n columns, at least 2 n, the oldest that are inactive are deleted.
     tol : float, default 1e-10
         By how much, as a part of the value, a column must price out to be taken.
     max_iter : int, default 100000
         Most linear programs.
-    restarts : int, default 1
-        How often in a row n ascents from random multisets may find nothing before the search ends.
+    restarts : int, default 10
+        How often in a row ascents from random multisets may find nothing before the search ends.
     init : {"auto", "random"} or int array (k, N), default "auto"
         Columns to start from. Both words stand for plans of N different points, found by passing through the points in
         some order and taking those that have the fractions u, u + 1/N, ... of the mass below them: "auto" passes
@@ -161,8 +161,8 @@ def genetic(
         _flag("certify", certify),
         _validate.nonnegative_integer(OPERATION, "budget", budget),
     )
-    if settings.beta < 1:
-        raise errors.InvalidValue(f"[{OPERATION}] beta: expected at least 1, got {beta!r}")
+    if settings.beta < 2:
+        raise errors.InvalidValue(f"[{OPERATION}] beta: expected at least 2, got {beta!r}")
     if settings.tol < 0:
         raise errors.InvalidValue(f"[{OPERATION}] tol: expected a nonnegative number, got {tol!r}")
     if not (callback is None or callable(callback)):
@@ -204,18 +204,17 @@ class _Search:
     stopped: bool = False
 
     def __post_init__(self) -> None:
-        n, self.count = self.h.q.sizes[0], self.h.count
+        n, self.count = self.h.q.sizes[0], self.h.n_marginals
         _backend.require_memory(OPERATION, 24 * n * n)
         self.sites = np.flatnonzero(self.h.weights[0] > 0)
         self.weights = self.h.weights[0][self.sites]
         self.costs = np.ascontiguousarray(self.h.costs[0, 1][np.ix_(self.sites, self.sites)])
+        self.heavy = bool((self.weights * self.count > 1 + self.h.tolerance).any())
         x = self.h.points[0]
         self.points = None if x is None else x[self.sites]
         self.proof = None
         if x is not None and x.shape[1] == 1 and self.h.q.cost.convex_decreasing and self.settings.certify:
-            self.proof = prove(
-                OPERATION, x[:, 0], self.h.weights[0], self.count, self.h.q.cost, self.h.tolerance
-            )
+            self.proof = prove(OPERATION, x[:, 0], self.h.weights[0], self.count, self.h.q.cost, self.h.tolerance)
         self.pricer = Pricer(OPERATION, self.h.q, self.costs)
         self.master = Master(OPERATION, self.count * self.weights)
         self.tuples = np.empty((0, self.count), np.int32)
@@ -223,6 +222,7 @@ class _Search:
         self.known: set[bytes] = set()
         self.artificial = 0
         self.best: Solved | None = None
+        self.carried = (np.empty((0, self.count), np.int32), np.empty(0), np.empty(0))
         self.last_report = time.monotonic()
 
     # Columns
@@ -230,19 +230,20 @@ class _Search:
     def add(self, tuples: Array, most: int | None = None) -> int:
         """Add tuples that are new and of finite cost, the first `most`; return how many."""
         tuples = np.sort(tuples, axis=1).astype(np.int32)
-        chosen = []
+        fresh: dict[bytes, int] = {}
         for k, row in enumerate(tuples):
             key = row.tobytes()
             if key not in self.known:
-                self.known.add(key)
-                chosen.append(k)
-                if len(chosen) == most:
+                fresh.setdefault(key, k)
+                if len(fresh) == most:
                     break
-        tuples = tuples[chosen]
+        tuples = tuples[list(fresh.values())]
         costs = tuple_costs(self.costs, tuples)
         finite = np.isfinite(costs)
         tuples, costs = tuples[finite], costs[finite]
         if len(tuples):
+            self.clear()  # before, so that none of these goes at once
+            self.known.update(row.tobytes() for row in tuples)
             self.master.add(tuples, costs / self.unit)
             self.tuples, self.prices = np.concatenate([self.tuples, tuples]), np.concatenate([self.prices, costs])
         return len(tuples)
@@ -250,7 +251,7 @@ class _Search:
     def clear(self) -> None:
         """Delete the oldest inactive columns where there are more than beta n."""
         spare = self.master.n_columns - int(self.settings.beta * len(self.sites))
-        if spare <= 0:
+        if spare <= 0 or self.best is None:
             return
         old = self.master.inactive()
         old = old[old >= self.artificial][:spare]
@@ -277,7 +278,7 @@ class _Search:
         else:
             first.append(self.given(init))
             word = "auto"
-        if (self.weights * self.count > 1 + self.h.tolerance).any():
+        if self.heavy:
             first.append(np.repeat(np.arange(n)[:, None], self.count, axis=1))  # a heavy point sits with itself
         elif word == "random":
             first.append(self.passing(self.rng.permutation(n)))
@@ -309,7 +310,7 @@ class _Search:
             raise errors.InvalidValue(
                 f"[{OPERATION}] init: expected integer tuples (k, {self.count}), got shape {tuples.shape}"
             )
-        if tuples.size and not (0 <= tuples.min() and tuples.max() < n):
+        if tuples.size and not (tuples.min() >= 0 and tuples.max() < n):
             raise errors.InvalidValue(f"[{OPERATION}] init: expected indices from 0 to {n - 1}")
         place = np.full(n, -1)
         place[self.sites] = np.arange(len(self.sites))
@@ -337,8 +338,11 @@ class _Search:
 
     def solve(self) -> None:
         """Solve the linear program, tell of it, see whether to stop."""
-        self.best = self.master.solve()
-        value = self.best.value * self.unit
+        best = self.master.solve()
+        kept = np.flatnonzero(best.masses[self.artificial :] > 1e-14)
+        self.carried = (self.tuples[kept], best.masses[self.artificial :][kept], self.prices[kept])
+        self.best = best
+        value = float(best.value * self.unit)
         self.history.append((value, self.master.n_columns))
         now = time.monotonic()
         if self.callback is not None and now - self.last_report >= REPORT_EVERY:
@@ -398,10 +402,7 @@ class _Search:
         """Add the best new columns that price out, n at most."""
         good = np.flatnonzero(prices > self.bar)
         good = good[np.argsort(-prices[good], kind="stable")]
-        if not len(good) or not self.add(children[good], len(self.sites)):
-            return False
-        self.clear()
-        return True
+        return len(good) > 0 and self.add(children[good], len(self.sites)) > 0
 
     def moves(self) -> bool:
         """Look at the moves of one particle of the active columns, then of all."""
@@ -424,21 +425,30 @@ class _Search:
         """Look at the moves of two particles of the active columns."""
         assert self.best is not None
         active = self.best.masses[self.artificial :] > 1e-12
-        _, children = self.pricer.pairs(self.potential, self.tuples[active])
+        _, _, children = self.pricer.pairs(self.potential, self.tuples[active])
         return self.accept(children, self.priced(children, tuple_costs(self.costs, children)))
 
     def ascents(self) -> bool:
-        """Let random tuples climb in price, one particle at a time."""
-        tuples = self.passing(self.rng.permutation(len(self.sites))).astype(np.int32)
+        """Let random tuples climb in price, by one particle as long as that goes, then by two."""
+        n = len(self.sites)
+        if self.heavy:
+            tuples = self.rng.choice(n, (n, self.count), p=self.weights).astype(np.int32)
+        else:
+            tuples = self.passing(self.rng.permutation(n)).astype(np.int32)
         tuples = tuples[np.isfinite(tuple_costs(self.costs, tuples))]
         climbing = np.arange(len(tuples))
         while len(climbing):
-            gain, to = self.pricer.moves(self.potential, tuples[climbing])
-            k = gain.argmax(1)
-            rows = np.arange(len(climbing))
-            up = gain[rows, k] > self.bar
-            climbing, k, to = climbing[up], k[up], to[up]
-            tuples[climbing, k] = to[np.arange(len(climbing)), k]
+            below = climbing
+            while len(below):
+                gain, to = self.pricer.moves(self.potential, tuples[below])
+                k = gain.argmax(1)
+                up = gain[np.arange(len(below)), k] > self.bar
+                below, k, to = below[up], k[up], to[up]
+                tuples[below, k] = to[np.arange(len(below)), k]
+            at, gain, children = self.pricer.pairs(self.potential, tuples[climbing])
+            up = gain > self.bar
+            climbing = climbing[at[up]]
+            tuples[climbing] = children[up]
         return self.accept(tuples, self.priced(tuples, tuple_costs(self.costs, tuples)))
 
     def branch(self) -> bool:
@@ -455,10 +465,10 @@ class _Search:
         """Return the last linear program's plan, with a lower bound where wanted."""
         assert self.best is not None
         q, n = self.h.q, self.h.q.sizes[0]
-        carried = self.best.masses[self.artificial :]
-        kept = np.flatnonzero(carried > 1e-14)
-        masses = carried[kept] / carried.sum() if carried.sum() > 0 else carried[kept]
-        tuples, costs = self.tuples[kept], self.prices[kept]
+        tuples, masses, costs = self.carried
+        if len(masses) and not self.artificial_mass():
+            masses = polished(tuples, masses, self.count * self.weights, 1e-13)
+        masses = masses / masses.sum() if len(masses) else masses
         marginal = np.bincount(tuples.ravel(), np.repeat(masses / self.count, self.count), len(self.sites))
         error = float(np.abs(marginal - self.weights).sum())
         value = float(masses @ costs)
@@ -515,7 +525,7 @@ class _Search:
         for k, nodes in ((4, n * n), (3, n), (2, 1)):
             if k >= self.count or 2 * nodes > self.settings.budget:
                 continue
-            h = self.h._replace(count=k)
+            h = self.h._replace(n_marginals=k)
             settings = _Settings(self.settings.beta, self.settings.tol, 10_000, 0, True, self.settings.budget)
             search = _Search(h, settings, self.rng, None)
             search.start("auto")

@@ -36,7 +36,7 @@ def edges_of(operation: str, graph: Any, count: int) -> Edges:
         return named(graph, count)
     if not isinstance(graph, Iterable):
         raise errors.InvalidType(f"[{operation}] graph: {expected}, got {type(graph).__name__}")
-    found: Edges = []
+    found: dict[tuple[int, int], None] = {}
     for edge in graph:
         try:
             p, q = (int(k) for k in edge if int(k) == k)
@@ -53,8 +53,8 @@ def edges_of(operation: str, graph: Any, count: int) -> Edges:
         edge = (min(p, q), max(p, q))
         if edge in found:
             raise errors.InvalidValue(f"[{operation}] graph: expected each edge once, got ({p}, {q}) again")
-        found.append(edge)
-    return found
+        found[edge] = None
+    return list(found)
 
 
 def is_complete(edges: Edges, count: int) -> bool:

@@ -22,7 +22,7 @@ class Host(NamedTuple):
     points: list[Array | None]
     weights: list[Array]
     costs: dict[tuple[int, int], Array]
-    count: int
+    n_marginals: int
 
     @property
     def symmetric(self) -> bool:
@@ -32,7 +32,7 @@ class Host(NamedTuple):
     @property
     def tolerance(self) -> float:
         """How far N times a mass may be from what it stands for: rounding of the inputs."""
-        return self.count * (1e-13 if self.q.library.dtype(self.q.like) == "float64" else 1e-6)
+        return self.n_marginals * (1e-13 if self.q.library.dtype(self.q.like) == "float64" else 1e-6)
 
 
 def checked(
@@ -82,10 +82,10 @@ def require_light_points(operation: str, h: Host) -> None:
     if not h.symmetric:
         return
     alone = np.isinf(np.diagonal(h.costs[0, 1]))
-    heavy = np.flatnonzero(alone & (h.weights[0] * h.count > 1 + h.tolerance))
+    heavy = np.flatnonzero(alone & (h.weights[0] * h.n_marginals > 1 + h.tolerance))
     if len(heavy):
         i = int(heavy[h.weights[0][heavy].argmax()])
         raise errors.InvalidValue(
-            f"[{operation}] weights: expected at most 1/{h.count} of the mass where a point's cost with itself is "
-            f"infinite, got {h.weights[0][i]:.6g} at point {i}: no plan has a finite cost"
+            f"[{operation}] weights: expected at most 1/{h.n_marginals} of the mass where a point's cost with itself "
+            f"is infinite, got {h.weights[0][i]:.6g} at point {i}: no plan has a finite cost"
         )

@@ -13,7 +13,7 @@ import numpy as np
 from .. import _validate, errors
 from ..results import EpsilonPath, MultimarginalResult
 from ._evaluate import Array
-from ._problem import detached
+from ._problem import detached, is_batch
 from ._sinkhorn import SinkhornState, sinkhorn
 
 OPERATION = "multimarginal.epsilon_path"
@@ -119,6 +119,8 @@ def epsilon_path(
     ladder = _ladder(epsilons)
     if limit is not None:
         limit = _validate.real(OPERATION, "limit", limit)
+    if is_batch(points, weights, cost):
+        raise errors.InvalidValue(f"[{OPERATION}] points: expected one problem, got a batch")
     points, weights, cost = (detached(v) for v in (points, weights, cost))
     fixed = {
         "n_marginals": n_marginals,

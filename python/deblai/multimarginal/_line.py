@@ -1,6 +1,6 @@
 r"""Particles that share a mass in order: the u-th part of it is at :math:`F^{-1}(u + k/N)`, u in [0, 1/N), k < N.
 
-For costs on the line that are convex and decreasing this is the optimal plan (Colombo, De Pascale, Di Marino, 2015), and
+For costs on the line that are convex and decreasing this is the optimal plan (Colombo, De Pascale, Di Marino 2015), and
 for any cost it is a plan of N different points. As u grows one particle after the other moves to its next point; from
 step to step the tuple, and in the end the potential, changes by what one particle does.
 """

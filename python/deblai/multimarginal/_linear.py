@@ -10,10 +10,10 @@ import numpy as np
 
 from .. import _validate, errors
 from .._sparse import SparseResult
-from . import _listing
+from . import _line, _listing
 from ._evaluate import potentials_of
 from ._host import ROUNDING, Host, checked, require_light_points
-from ._master import Master, Solved
+from ._master import Master, Solved, polished
 
 OPERATION = "multimarginal.linear_program"
 REPORT_EVERY = 0.1  # seconds
@@ -73,7 +73,7 @@ def linear_program(
     -------
     SparseResult
         `value`, `potentials`, `tuples`, `masses`, `lower`, `upper`, `certified`, `pair_marginal(p, q)`, `plan()`,
-        `sample(k, rng)`. Always certified, but for the result of an interrupt or a stop by the callback. Equal marginals
+        `sample(k, rng)`. Always certified, but for what an interrupt or the callback cuts short. Equal marginals
         on a graph that is not complete have a potential each. Not differentiable.
 
     Raises
@@ -88,7 +88,7 @@ def linear_program(
     MissingExtra
         HiGHS is not installed: ``pip install 'deblai[exact]'``.
     Interrupted
-        Ctrl-C; ``.result`` is the best plan so far.
+        Ctrl-C; ``.result`` is the best plan so far, None before there is one.
 
     Notes
     -----
@@ -120,12 +120,15 @@ def linear_program(
         raise errors.InvalidType(f"[{OPERATION}] callback: expected a function of a ProgramState, got {callback!r}")
     h = _problem(points, weights, n_marginals, cost, graph)
     require_light_points(OPERATION, h)
-    tuples, costs = _listing.listed(OPERATION, h.costs, h.q.sizes, h.count, most)
-    program = _Program(h, tuples, costs, callback)
+    program: _Program | None = None
     try:
+        tuples, costs = _listing.listed(OPERATION, h.costs, h.q.sizes, h.n_marginals, most)
+        program = _Program(h, tuples, costs, callback)
         program.run()
         return program.result()
     except KeyboardInterrupt:
+        if program is None:
+            raise errors.Interrupted(f"[{OPERATION}] interrupted while tuples were listed") from None
         raise errors.Interrupted(
             f"[{OPERATION}] interrupted after {len(program.history)} linear programs",
             program.result() if program.solved is not None and not program.artificial_mass() else None,
@@ -229,7 +232,7 @@ class _Program:
     ) -> None:
         self.h, self.tuples, self.costs, self.callback = h, tuples, costs, callback
         self.offsets = np.concatenate([[0], np.cumsum(h.q.sizes)[:-1]])
-        share = h.count if h.symmetric else 1
+        share = h.n_marginals if h.symmetric else 1
         self.rhs = np.concatenate([share * w for w in h.weights])
         self.master = Master(OPERATION, self.rhs)
         self.history: list[tuple[float, int]] = []
@@ -243,7 +246,7 @@ class _Program:
 
     def rows(self, chosen: Array) -> Array:
         """Return the equations that tuples are in."""
-        return self.tuples[chosen] + (0 if self.h.symmetric else self.offsets.astype(np.int32))
+        return np.asarray(self.tuples[chosen] + (0 if self.h.symmetric else self.offsets.astype(np.int32)))
 
     def run(self) -> None:
         """Solve; first with dear artificial columns, and if they stay, to find out whether they can be spared."""
@@ -254,6 +257,7 @@ class _Program:
         self.unit = 2.0 ** np.round(np.log2(typical)) if typical > 0 else 1.0
         every = np.arange(self.artificial)
         self.master.add(every[:, None], np.full(self.artificial, 8.0))
+        self.start()
         self.improve(self.costs)
         if self.artificial_mass() and not self.stopped:
             self.master.price(np.concatenate([np.ones(self.artificial), np.zeros(len(self.chosen))]))
@@ -264,6 +268,24 @@ class _Program:
             self.master.price(np.concatenate([np.zeros(self.artificial), self.costs[self.chosen] / self.unit]))
             self.improve(self.costs)
         self.converged = not self.stopped
+
+    def start(self) -> None:
+        """Add the tuples of a plan that passes through the points in order, as far as their cost is finite."""
+        h, sizes = self.h, self.h.q.sizes * (self.h.n_marginals if self.h.symmetric else 1)
+        if float(np.prod(np.array(sizes, float))) > 2.0**62:
+            return
+        if h.symmetric and (h.weights[0] * h.n_marginals <= 1 + h.tolerance).all():
+            plan = _line.tuples(_line.steps(h.weights[0], h.n_marginals, h.tolerance), h.weights[0], h.n_marginals)[0]
+        else:
+            below = [np.cumsum(w) for w in h.weights] * (h.n_marginals if h.symmetric else 1)
+            ends = np.unique(np.concatenate([[0.0], *below]))
+            middle = (ends[1:] + ends[:-1]) / 2
+            plan = np.stack([np.minimum(np.searchsorted(b, middle), len(b) - 1) for b in below], axis=1)
+        keys, wanted = (np.ravel_multi_index(tuple(t.T), sizes) for t in (self.tuples, plan))
+        at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+        self.chosen = np.unique(at[keys[at] == wanted])
+        if len(self.chosen):
+            self.master.add(self.rows(self.chosen), self.costs[self.chosen] / self.unit)
 
     def improve(self, costs: Array) -> None:
         """Solve and add tuples until none would lower the value."""
@@ -290,8 +312,8 @@ class _Program:
 
     def reduced(self, costs: Array, f: Array) -> Array:
         """Return c - sum f of all tuples."""
-        left = costs.copy()
-        for p in range(self.h.count):
+        left: Array = costs.copy()
+        for p in range(self.h.n_marginals):
             left -= f[self.tuples[:, p] + (0 if self.h.symmetric else self.offsets[p])]
         return left
 
@@ -325,24 +347,25 @@ class _Program:
         h, q = self.h, self.h.q
         carried = self.solved.masses[self.artificial :]
         kept = np.flatnonzero(carried > 1e-14)
-        total = float(carried.sum())
-        masses = carried[kept] / total if total > 0 else carried[kept]
-        chosen = self.chosen[kept]
+        chosen, masses = self.chosen[kept], carried[kept]
+        if len(kept) and not self.artificial_mass():
+            masses = polished(self.rows(chosen), masses, self.rhs, 1e-13)
+        masses = masses / masses.sum() if len(kept) else masses
         value = float(masses @ self.costs[chosen]) if not self.artificial_mass() else np.inf
         error = 0.0
         for p, w in enumerate(h.weights):
             at = self.tuples[chosen].ravel() if h.symmetric else self.tuples[chosen, p]
-            spread = np.repeat(masses / h.count, h.count) if h.symmetric else masses
+            spread = np.repeat(masses / h.n_marginals, h.n_marginals) if h.symmetric else masses
             error = max(error, float(np.abs(np.bincount(at, spread, len(w)) - w).sum()))
         largest = float(np.abs(self.potential).max())
-        rounding = ROUNDING * h.count**2 * largest
+        rounding = ROUNDING * h.n_marginals**2 * largest
         lower = self.lower - rounding
         f = self.potential.copy()
         if np.isfinite(lower):
-            f += (lower - float(self.rhs @ f)) / h.count
+            f += (lower - float(self.rhs @ f)) / h.n_marginals
         parts = [q.library.export(v, q.like) for v in potentials_of(q, f)]
         (scalar,) = q.library.scalars([value], q.like)
-        upper = value + h.count * largest * error + ROUNDING * h.count * abs(value)
+        upper = value + h.n_marginals * largest * error + ROUNDING * h.n_marginals * abs(value)
         return SparseResult(
             value=scalar,
             potentials=parts[0] if h.symmetric else parts,
@@ -353,7 +376,7 @@ class _Program:
             certified=bool(np.isfinite(lower)),
             converged=self.converged,
             marginal_error=error,
-            n_marginals=h.count,
+            n_marginals=h.n_marginals,
             n_iter=len(self.history),
             history=np.array(self.history, np.float64).reshape(-1, 2),
             backend="highs",

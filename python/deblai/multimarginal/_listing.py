@@ -24,7 +24,7 @@ def listed(operation: str, costs: Costs, sizes: list[int], count: int, most: int
     tuples, total = np.arange(sizes[0], dtype=np.int32)[:, None], np.zeros(sizes[0])
     for p in range(1, count):
         n = sizes[0 if symmetric else p]
-        parts, found = [], 0
+        parts, found = [(np.empty((0, p + 1), np.int32), np.empty(0))], 0
         step = max(1, BLOCK // n)
         for begin in range(0, len(tuples), step):
             block = tuples[begin : begin + step]

@@ -10,14 +10,15 @@ from .. import errors
 from .._extras import require
 
 Array = np.ndarray[Any, Any]
-OPTIONS = {
+PRIMAL, DUAL = 4, 1  # simplex strategies of HiGHS
+OPTIONS: dict[str, Any] = {
     "presolve": "off",
     "threads": 1,
     "solver": "simplex",
+    "simplex_strategy": PRIMAL,
     "primal_feasibility_tolerance": 1e-10,
     "dual_feasibility_tolerance": 1e-10,
 }
-PRIMAL, DUAL = 4, 1  # simplex strategies of HiGHS
 
 
 class Solved(NamedTuple):
@@ -42,7 +43,6 @@ class Master:
         self.model.silent()
         for name, value in OPTIONS.items():
             self.model.setOptionValue(name, value)
-        self.model.setOptionValue("simplex_strategy", PRIMAL)
         none = np.zeros(0, np.int32)
         self.model.addRows(len(rhs), rhs, rhs, 0, np.zeros(len(rhs), np.int32), none, np.zeros(0))
         self.n_columns = 0
@@ -81,14 +81,20 @@ class Master:
         self.model.changeColsBounds(count, np.arange(count, dtype=np.int32), np.zeros(count), np.zeros(count))
 
     def solve(self) -> Solved:
-        """Solve from the basis of the last time; a basis that led nowhere is given up once."""
-        status = self.highspy.HighsModelStatus
-        self._run()
-        if self.model.getModelStatus() != status.kOptimal:
-            self.model.clearSolver()
-            self.model.setOptionValue("simplex_strategy", DUAL)
-            self._run()
-            self.model.setOptionValue("simplex_strategy", PRIMAL)
+        """Solve from the basis of the last time; where that leads nowhere anew, then with looser tolerances."""
+        status, model = self.highspy.HighsModelStatus, self.model
+        model.run()
+        if model.getModelStatus() != status.kOptimal:
+            for loose in ({}, {"primal_feasibility_tolerance": 1e-7, "dual_feasibility_tolerance": 1e-7}):
+                changed = {"simplex_strategy": DUAL, "presolve": "choose", **loose}
+                for name, value in changed.items():
+                    model.setOptionValue(name, value)
+                model.clearSolver()
+                model.run()
+                for name in changed:
+                    model.setOptionValue(name, OPTIONS[name])
+                if model.getModelStatus() == status.kOptimal:
+                    break
         found = self.model.getModelStatus()
         if found in (status.kInfeasible, status.kUnboundedOrInfeasible):
             raise Infeasible
@@ -99,5 +105,17 @@ class Master:
         value = float(self.model.getInfo().objective_function_value)
         return Solved(value, np.array(solution.row_dual), np.maximum(np.array(solution.col_value), 0.0))
 
-    def _run(self) -> None:
-        self.model.run()
+
+def polished(rows: Array, masses: Array, rhs: Array, wanted: float) -> Array:
+    """Return masses that meet the equations to rounding, where those of the simplex method are off by over `wanted`.
+
+    Least squares on the columns (k, N) that carry mass, what is below 0 set to 0; as they were where that is no
+    better.
+    """
+    system = np.zeros((len(rhs), len(masses)))
+    np.add.at(system, (rows.T, np.arange(len(masses))), 1.0)
+    left = float(np.abs(rhs - system @ masses).sum())
+    if left <= wanted or len(rhs) > 2000:
+        return masses
+    better = np.maximum(np.linalg.lstsq(system, rhs, rcond=None)[0], 0.0)
+    return better if float(np.abs(rhs - system @ better).sum()) < left else masses

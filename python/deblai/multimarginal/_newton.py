@@ -16,6 +16,7 @@ from ._problem import Problem
 from ._runners import Compiled, Evaluation, Reference
 
 LIMIT = 3000  # unknowns: the matrix and its factors take 24 LIMIT^2 bytes, 216 MB
+SWEEPS = 300  # cube of the unknowns over terms of a sum: some twenty sweeps
 REACH = 10.0  # of a step of all potentials together, in units of epsilon
 FLOOR, CEILING = 1e-12, 1e3  # of the damping
 Array = np.ndarray[Any, Any]
@@ -25,6 +26,12 @@ def possible(q: Problem) -> bool:
     """Whether the plans of all pairs are at hand and the system is small enough to solve."""
     every = q.n_marginals * (q.n_marginals - 1) // 2
     return sum(q.sizes) <= LIMIT and (q.symmetric or len(q.pairs) == every)
+
+
+def dear(q: Problem) -> bool:
+    """Whether one step costs as much as many sweeps: two large marginals, as a rule."""
+    terms = np.prod([float(q.sizes[0 if q.symmetric else p]) for p in range(q.n_marginals)])
+    return bool(float(sum(q.sizes)) ** 3 > SWEEPS * terms)
 
 
 def masses(q: Problem) -> Array:

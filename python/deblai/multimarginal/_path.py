@@ -19,11 +19,11 @@ from ._tuples import spread
 
 CHUNK = 100_000  # sweeps of one call of the kernel, which its arrays of errors are sized for
 FIRST, NEXT = 50, 20  # sweeps before Newton's steps, from a cold and from a warm start
-ROUGH, FINE = 1e-2, 1e-5  # marginal error of a rung by sweeps, and by Newton's steps
+ROUGH, FAIR, FINE = 1e-2, 1e-3, 1e-5  # marginal error of a rung by sweeps, where steps are dear, and by steps
 STEPS = 200  # of Newton's on one rung
 RATIO = 2.0  # of one rung's epsilon to the next one's
 LARGE = 0.1  # epsilon over the spread of the cost, from which a cold start is near enough
-EVERY = 0.1  # seconds between two reports
+EVERY = 0.09  # seconds between two reports
 Array = np.ndarray[Any, Any]
 
 
@@ -74,20 +74,26 @@ class Path:
         new = np.column_stack([seen, np.full(len(seen), self.q.epsilon)])
         return np.concatenate([self.history, new])
 
+    def tell(self, history: Array) -> bool:
+        """Show the watch where this is, now and then; return whether it has stopped the run."""
+        if self.watch and not self.stopped and monotonic() >= self.reported + EVERY:
+            self.reported = monotonic()
+            self.stopped = self.watch(Seen(self.potentials, history, self.q.epsilon, self.gap))
+        return self.stopped
+
     def sweep(self, count: int, tol: float) -> bool:
         """Sweep at most so often; return whether the last one's error was at most tol."""
         count, converged = min(count, self.left), False
 
         def report(seen: Array) -> bool:
-            assert self.watch is not None
-            self.stopped = self.watch(Seen(self.potentials, self.rows(seen), self.q.epsilon, self.gap))
-            return self.stopped
+            return self.tell(self.rows(seen))
 
         while count > 0 and not (converged or self.stopped):
             batch = min(count, CHUNK)
             done, converged = self.run.sweeps(self.potentials, batch, tol, self.memory, report if self.watch else None)
             self.history = self.rows(done)
             count -= batch
+            self.tell(self.history)
         return converged
 
     def newton(self, tol: float, spare: int = 0) -> None:
@@ -95,10 +101,7 @@ class Path:
 
         def seen(_: Array, e: Evaluation) -> bool:
             self.history = self.rows(np.array([[e.marginal_error, e.value]]))
-            if self.watch and monotonic() > self.reported + EVERY:
-                self.reported = monotonic()
-                self.stopped = self.watch(Seen(self.potentials, self.history, self.q.epsilon, self.gap))
-            return self.stopped
+            return self.tell(self.history)
 
         before = len(self.history)
         _newton.ascend(self.q, self.run, self.potentials, tol, min(STEPS, self.left - spare), seen)
@@ -120,15 +123,15 @@ class Path:
 
     def descend(self, rungs: tuple[float, ...], newton: bool) -> None:
         """Warm the potentials up on a ladder of epsilon above the problem's, and come back to the problem."""
-        target = self.q
+        target, dear = self.q, newton and _newton.dear(self.q)
         past: list[tuple[float, Array]] = []
         for epsilon in rungs:
             if self.left <= FIRST:  # the rest is for the problem itself
                 break
             self.extrapolate(past, epsilon)
             self.at(target._replace(epsilon=epsilon))
-            self.sweep(min(NEXT if past else FIRST, self.left - NEXT), ROUGH)
-            if newton:
+            swept = self.sweep(min(NEXT if past else FIRST, self.left - NEXT), FAIR if dear else ROUGH)
+            if newton and not (dear and swept):
                 self.newton(FINE, spare=NEXT)
             past = [*past[-1:], (epsilon, self.potentials.copy())]
         if not self.stopped:

@@ -101,14 +101,17 @@ def _matrices(
 
 def _sizes(operation: str, matrices: list[Any], edges: Edges, weights: list[Any], count: int) -> list[int]:
     """Return how many points each marginal has: what its first matrix, or else its weights, say."""
+    known: dict[int, int] = {}
+    for (p, q), c in zip(edges, matrices, strict=True):
+        known.setdefault(p, int(c.shape[0]))
+        known.setdefault(q, int(c.shape[1]))
     sizes = []
     for p in range(count):
-        shapes = [c.shape[0 if p == e[0] else 1] for e, c in zip(edges, matrices, strict=True) if p in e]
-        if not shapes and weights[p] is None:
+        if p not in known and weights[p] is None:
             raise errors.InvalidValue(
                 f"[{operation}] weights[{p}]: expected weights, since marginal {p} is in no pair, got None"
             )
-        sizes.append(int(shapes[0] if shapes else weights[p].shape[0]))
+        sizes.append(known[p] if p in known else int(weights[p].shape[0]))
     return sizes
 
 

@@ -26,7 +26,7 @@ class _Radial:
         self.kind = (cost.kind, cost.s, cost.strength)
 
     def __call__(self, r: Array) -> Array:
-        return pair_cost(np.zeros((1, 1)), r.reshape(-1, 1), *self.kind)[0].reshape(r.shape)
+        return np.asarray(pair_cost(np.zeros((1, 1)), r.reshape(-1, 1), *self.kind)[0].reshape(r.shape))
 
     def derivative(self, r: Array) -> Array:
         near = np.where(np.isfinite(r), r, 1.0)
@@ -103,7 +103,7 @@ def seidl(points: Any, weights: Any = None, *, n_marginals: int, cost: Any = "co
     >>> round(r.value, 8)
     0.64598499
     >>> r.maps([0.0, 1.0]).round(3).tolist()  # to the far end, to the other side
-    [[0.0, inf], [1.0, -0.41]]
+    [[0.0, inf], [1.0, -0.409]]
     """
     count = _validate.positive_integer(OPERATION, "n_marginals", n_marginals)
     if count < 2:
@@ -136,9 +136,7 @@ def _of_points(points: Any, weights: Any, count: int, pair: costs.PairCost) -> S
         raise errors.InvalidValue(f"[{OPERATION}] points: expected finite values, got nan or inf")
     mass = np.ones(len(at)) if w is None else np.asarray(library.numpy(w), np.float64)
     if not np.isfinite(mass).all() or (mass < 0).any() or not 0 < mass.sum() < np.inf:
-        raise errors.InvalidValue(
-            f"[{OPERATION}] weights: expected finite nonnegative weights of positive total mass"
-        )
+        raise errors.InvalidValue(f"[{OPERATION}] weights: expected finite nonnegative weights of positive total mass")
     tol = count * (1e-13 if library.dtype(x) == "float64" else 1e-6)
     proof = prove(OPERATION, at, mass / mass.sum(), count, pair, tol)
     (value,) = library.scalars([proof.value], x)
@@ -159,24 +157,24 @@ def _of_points(points: Any, weights: Any, count: int, pair: costs.PairCost) -> S
     )
 
 
-class prove:  # noqa: N801 - used as a function whose result has parts
+class prove:
     """The optimal plan of points of the line and the potential that proves it."""
 
     def __init__(self, operation: str, at: Array, mass: Array, count: int, pair: costs.PairCost, tol: float) -> None:
         order = np.argsort(at, kind="stable")
         x, w = at[order], mass[order]
-        _, place = np.unique(x, return_inverse=True)
+        places, place = np.unique(x, return_inverse=True)
         together = np.bincount(place, weights=w)
         if (together * count > 1 + tol).any():
             raise errors.InvalidValue(
                 f"[{operation}] weights: expected at most 1/{count} of the mass in one place, got "
-                f"{together.max():.6g} at {x[int(np.searchsorted(place, together.argmax()))]:.6g}: no plan has a "
-                "finite cost"
+                f"{together.max():.6g} at {places[together.argmax()]:.6g}: no plan has a finite cost"
             )
         radial = _Radial(pair)
-        found = _line.steps(w, count, tol)
-        where, self.masses = _line.tuples(found, w, count)
-        f, rounding = _line.potential(found, w, x, radial, count)
+        where, self.masses = _line.tuples(_line.steps(w, count, tol), w, count)
+        # The potential sees places: points in one place may be what no further mass fits beside.
+        f, rounding = _line.potential(_line.steps(together, count, tol), together, places, radial, count)
+        f = f[place]
         each = _line.configuration_cost(x.astype(np.longdouble)[where], radial)
         self.value = float(self.masses @ each)
         self.tuples = np.sort(order[where], axis=1)
@@ -184,8 +182,7 @@ class prove:  # noqa: N801 - used as a function whose result has parts
         self.potentials[order] = f.astype(np.float64)
         eps = float(np.finfo(np.float64).eps)
         spread = count * eps * (float(np.abs(f).max()) + float(np.abs(each).max()))
-        # Masses stand for weights to `tol`, and the dual is as much less sure.
-        self.error = float(rounding) + 4 * spread + (0.0 if found is None else 4 * eps * len(at) * abs(self.value))
+        self.error = float(rounding) + 4 * spread + 4 * eps * len(at) * abs(self.value)
         self.upper = self.value + self.error
         self.lower = count * float(w.astype(np.longdouble) @ f) - self.error
         self._x, self._below = x, np.concatenate([[0.0], np.cumsum(w)])
@@ -232,7 +229,7 @@ def _of_law(law: Law, count: int, radial: _Radial) -> SeidlResult:
         at = q[:, None] + np.arange(count) / count
         at = np.where(at > 1, at - 1, at)
         with np.errstate(divide="ignore"):
-            return np.where(at > 0.5, law.upper_quantile(1 - at), law.quantile(at))
+            return np.asarray(np.where(at > 0.5, law.upper_quantile(1 - at), law.quantile(at)))
 
     def slope(x: Array) -> Array:
         y = positions(np.asarray(law.cdf(x.ravel()), np.float64))[:, 1:].reshape(*x.shape, count - 1)

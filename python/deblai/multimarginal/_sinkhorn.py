@@ -386,6 +386,8 @@ def _result(q: Problem, outcome: Outcome, value: Any, grad: dict[str, Any]) -> M
         converged=outcome.converged,
         n_iter=len(outcome.history),
         history=outcome.history,
+        value_lower=outcome.value_lower,
+        value_upper=outcome.value_upper,
         epsilon=q.epsilon,
         n_marginals=q.n_marginals,
         grad=grad,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from .comotion import comotion
 from .multimarginal import epsilon_path, pair_density
 from .quantization import cells, sites, stipple
 from .sliced import directions, history, image_flow, running_estimate
 
 __all__ = [
     "cells",
+    "comotion",
     "directions",
     "epsilon_path",
     "history",

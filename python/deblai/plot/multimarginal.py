@@ -168,7 +168,7 @@ def _in_the_plane(plan: Any, x: Any, y: Any, at: int, ax: Any) -> None:
         raise errors.InvalidValue(f"[{OPERATION}] at: expected a point from 0 to {len(x) - 1}, got {at!r}")
     given = plan[at]
     horizontal, vertical = np.unique(y[:, 0]), np.unique(y[:, 1])
-    if len(horizontal) * len(vertical) == len(y):  # a grid
+    if len(horizontal) * len(vertical) <= 2 * len(y):  # a grid, perhaps without the places that have no mass
         sheet = np.zeros((len(vertical), len(horizontal)))
         np.add.at(sheet, (np.searchsorted(vertical, y[:, 1]), np.searchsorted(horizontal, y[:, 0])), given)
         mesh = (horizontal, vertical, sheet)

@@ -55,10 +55,10 @@ def multimarginal_sinkhorn(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, list[Tensor]]:
     """Return value (0-d), numbers, potentials, history and gradients.
 
-    Numbers are value, <c, plan>, mass, marginal error, converged, steps, exact rows; these, potentials and history are
-    float64 on the CPU, the history padded with zeros to `max_iter` rows. An empty tensor stands for a weight that is
-    not there; `edges` are p, q, p, q, ... or None for all pairs. Gradients that are not wanted are empty, in the order
-    points, weights, matrices.
+    Numbers are value, <c, plan>, mass, marginal error, converged, bounds of the optimum, steps, exact rows; these,
+    potentials and history are float64 on the CPU, the history padded with zeros to `max_iter` rows. An empty tensor
+    stands for a weight that is not there; `edges` are p, q, p, q, ... or None for all pairs. Gradients that are not
+    wanted are empty, in the order points, weights, matrices.
     """
     cost = of_kind(KINDS[kind], s, strength)
     pairs = None if edges is None else list(zip(edges[::2], edges[1::2], strict=True))
@@ -67,7 +67,8 @@ def multimarginal_sinkhorn(
     schedule = Schedule(tol, max_iter, memory, method, None if by_spread else tuple(rungs.tolist()), gap)
     outcome = solve(q, start.numpy(), schedule, wanted=wanted)
     value = torch.tensor(outcome.value, dtype=q.like.dtype, device=q.like.device)
-    numbers = torch.tensor([*outcome[:5], len(outcome.history), outcome.exact_rows], dtype=torch.float64)
+    bounds = (outcome.value_lower, outcome.value_upper)
+    numbers = torch.tensor([*outcome[:5], *bounds, len(outcome.history), outcome.exact_rows], dtype=torch.float64)
     history = torch.zeros((max_iter, 3), dtype=torch.float64)
     history[: len(outcome.history)] = torch.from_numpy(outcome.history)
     gradients = []
@@ -97,7 +98,7 @@ def _problem(
 def _(points, weights, matrices, sizes, n_marginals, *rest):  # type: ignore[no-untyped-def]
     start, max_iter, flags = rest[5], rest[7], rest[13:16]
     like = (points or matrices)[0]
-    doubles = [torch.empty(shape, dtype=torch.float64, device="cpu") for shape in ((7,), start.shape, (max_iter, 3))]
+    doubles = [torch.empty(shape, dtype=torch.float64, device="cpu") for shape in ((9,), start.shape, (max_iter, 3))]
     gradients = []
     for wanted, arrays in zip(flags, (points, weights, matrices), strict=True):
         gradients += [torch.empty_like(t) if wanted else like.new_empty(0) for t in arrays]
@@ -185,9 +186,12 @@ def sinkhorn(
     *summary, sweeps, exact = numbers.tolist()
     seen = history.numpy()[: int(sweeps)] if before is None else before.history
     label = _backend.plan(OPERATION, str(like.device)).label
-    total, linear, mass, error, met = summary
-    converged = bool(met) if before is None else before.converged
-    return value, Outcome(total, linear, mass, error, converged, potentials.numpy(), seen, by_name, label, int(exact))
+    total, linear, mass, error, met, low, high = summary
+    converged = bool(met)
+    if before is not None:
+        converged, low, high = before.converged, before.value_lower, before.value_upper
+    found = (converged, potentials.numpy(), seen, by_name, label, low, high, int(exact))
+    return value, Outcome(total, linear, mass, error, *found)
 
 
 class _Potentials(torch.autograd.Function):
