@@ -1,4 +1,4 @@
-"""The result counts the rows that were summed term by term; the numbers with many are those with none."""
+"""The result counts rows that were summed term by term, and says the same numbers with many of them as with none."""
 
 import deblai
 import numpy as np

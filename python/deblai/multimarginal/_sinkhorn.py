@@ -163,8 +163,8 @@ def sinkhorn(
     Notes
     -----
     A matrix product of stabilised kernels contracts all marginals but two, for the updates of both; what underflow may
-    have lost is bounded row by row, and rows whose bound is not negligible are summed again exactly (`exact_rows`
-    counts them). A product costs n^N multiplications, in symmetric mode about n^N / (2 (N - 2)!); a plain sweep of general
+    have lost is bounded row by row, and rows whose bound is not negligible are summed again exactly (`exact_rows` says
+    how many). A product costs n^N multiplications, in symmetric mode about n^N / (2 (N - 2)!); a plain sweep of general
     mode takes N / 2 of them, one that leaps N / 2 rounded up. Results do not depend on the number of threads, to the
     bit.
 
