@@ -16,7 +16,7 @@ from ..reference.columns import tuple_costs
 from . import _line
 from ._columns import Pricer
 from ._host import ROUNDING, Host, checked, require_light_points
-from ._master import Master, Solved, polished
+from ._master import Infeasible, Master, Solved, polished
 from ._seidl import prove
 
 OPERATION = "multimarginal.genetic"
@@ -243,10 +243,14 @@ class _Search:
         tuples, costs = tuples[finite], costs[finite]
         if len(tuples):
             self.clear()  # before, so that none of these goes at once
-            self.known.update(row.tobytes() for row in tuples)
-            self.master.add(tuples, costs / self.unit)
-            self.tuples, self.prices = np.concatenate([self.tuples, tuples]), np.concatenate([self.prices, costs])
+            self.insert(tuples, costs)
         return len(tuples)
+
+    def insert(self, tuples: Array, costs: Array) -> None:
+        """Put new sorted tuples of finite cost into the program."""
+        self.known.update(row.tobytes() for row in tuples)
+        self.master.add(tuples, costs / self.unit)
+        self.tuples, self.prices = np.concatenate([self.tuples, tuples]), np.concatenate([self.prices, costs])
 
     def clear(self) -> None:
         """Delete the oldest inactive columns where there are more than beta n."""
@@ -301,6 +305,7 @@ class _Search:
         if not len(tuples):
             self.nothing()
         self.add(tuples)
+        self.first = self.tuples
 
     def given(self, init: Any) -> Array:
         """Check tuples of the caller, and number them by sites with mass."""
@@ -338,7 +343,12 @@ class _Search:
 
     def solve(self) -> None:
         """Solve the linear program, tell of it, see whether to stop."""
-        best = self.master.solve()
+        try:
+            best = self.master.solve()
+        except Infeasible:  # by rounding, of columns that met the equations to HiGHS' tolerance: the start meets them
+            gone = self.first[[row.tobytes() not in self.known for row in self.first]]
+            self.insert(gone, tuple_costs(self.costs, gone))
+            best = self.master.solve()
         kept = np.flatnonzero(best.masses[self.artificial :] > 1e-14)
         self.carried = (self.tuples[kept], best.masses[self.artificial :][kept], self.prices[kept])
         self.best = best

@@ -243,7 +243,7 @@ def _of_law(law: Law, count: int, radial: _Radial) -> SeidlResult:
         width = np.diff(nodes)
         total = np.zeros(len(nodes))
         if len(width):
-            rises, _ = integral(lambda s: slope(nodes[:-1] + s * width) * width, 1.0, 1.0)
+            rises, _ = integral(lambda s: slope(nodes[:-1] + s * width) * width, 1.0, 100.0)
             total[1:] = np.cumsum(rises)
         at = np.searchsorted(nodes, anchors)
         constant = (float(_line.configuration_cost(anchors[None, :], radial)[0]) - total[at].sum()) / count
