@@ -255,7 +255,8 @@ class MultimarginalResult:
         Which code ran.
     exact_rows : int
         Rows of the plans of pairs that the final evaluation summed term by term in the log domain, since a matrix
-        product might have lost some of them to underflow: 0 at large epsilon, up to N(N-1)/2 times n at small ones. 0
+        product might have lost some of them to underflow: 0 at large epsilon, up to N(N-1)/2 times n at small ones. On
+        a graph without some of the pairs, entries of its messages' tables; 0 on a tree, which needs no products. 0
         for two marginals, which need no products, and from the reference backend, whose sums are all of that kind.
     """
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import warnings
 from itertools import combinations, permutations
 
 import deblai
@@ -439,6 +440,19 @@ def test_small_epsilon():
     found = sinkhorn(points, init=expected.potentials, max_iter=0, **ask)
     close(numbers(found), numbers(expected), 1e-7)
     assert np.isfinite(found.value)
+
+
+def test_sums_made_exactly_are_counted():
+    """None at a large epsilon or on a tree; some where products of random costs on a ring lose their range."""
+    rng = np.random.default_rng(0)
+    cost = {pair: rng.random((40, 40)) for pair in RING}
+    count = lambda cost, epsilon: sinkhorn(cost=cost, epsilon=epsilon, max_iter=0).exact_rows  # noqa: E731
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert count(cost, 1.0) == 0
+        assert count(cost, 1e-4) > 0
+        del cost[0, 3]
+        assert count(cost, 1e-4) == 0
 
 
 def test_on_a_gpu_it_says_where_it_runs(monkeypatch):

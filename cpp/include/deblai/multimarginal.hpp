@@ -67,9 +67,10 @@ struct Schedule {
 };
 
 struct Progress {
-    index_t sweeps;          // done; each wrote its marginal error and dual value
-    bool converged;          // the last one's error is at most tol
-    index_t exact_rows = 0;  // of all sweeps, summed term by term where a product might have underflowed
+    index_t sweeps;  // done; each wrote its marginal error and dual value
+    bool converged;  // the last one's error is at most tol
+    // Of all sweeps, summed term by term where a product might have underflowed; with edges, entries of tables.
+    index_t exact_rows = 0;
 };
 
 // Sweeps over all potentials (one array, one after the other), in symmetric mode f <- ((N - 1) f + T(f)) / N. `errors`
@@ -93,7 +94,7 @@ struct Summary {
     double marginal_error;               // the largest L1 error of a marginal
     bool finished;                       // false after a stop: all void
     std::vector<double> marginals = {};  // of the plan, laid out as the potentials are
-    index_t exact_rows = 0;  // of the plans of pairs, summed term by term where a product might have underflowed
+    index_t exact_rows = 0;              // of the plans of pairs, as in Progress
 };
 
 // Potentials of -inf leave their points out of the plans; the summary then is void.

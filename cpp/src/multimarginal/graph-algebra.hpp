@@ -114,7 +114,7 @@ private:
              index_t ld) const;
     void add_all(const Factors<T>& list, Range rows, Range cols, const index_t* at, const Scratch& s, T* out,
                  index_t ld) const;
-    // Returns how many of its sums were made one by one.
+    // Returns how many of its sums a product could not be trusted with.
     index_t tile(const Roles& roles, Range rows, Range cols, int variable, const std::vector<Factors<T>>& parts,
                  const Scratch& s) const;
 

@@ -139,7 +139,9 @@ Progress graph_sinkhorn(const Problem<T>& q, const Schedule& schedule, double* p
     Team team(control, nanoseconds(tree, demand(tree, sizes_of(q), q.edges, sizeof(T))) *
                            static_cast<double>(std::min<index_t>(schedule.max_iter, 100)));
     GraphSums<T> sums(q, tree, control.simd, team);
-    return iterate(q, schedule, sums, potentials, errors, values);
+    Progress done = iterate(q, schedule, sums, potentials, errors, values);
+    done.exact_rows = sums.algebra.exact();
+    return done;
 }
 
 template <class T>
@@ -186,7 +188,9 @@ Summary graph_evaluate(const Problem<T>& q, const double* potentials, const Outp
     }
     if (team.stopped()) return {0, 0, 0, 0, false};
     tally.write(out);
-    return summarise(q, sums, potentials, tally.marginals_, tally.linear_);
+    Summary summary = summarise(q, sums, potentials, tally.marginals_, tally.linear_);
+    summary.exact_rows = sums.algebra.exact();
+    return summary;
 }
 
 template <class T>
