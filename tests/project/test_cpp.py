@@ -61,7 +61,7 @@ def test_release(root):
 
 
 def test_the_sanitizers_are_on(root, tmp_path):
-    """Or else `.ci/run` would find nothing ever: the presets' flags reach the library's own objects, tests are built."""
+    """Or else `.ci/run` would find nothing ever: flags reach the library, and its tests are built."""
     for preset, flag in (("asan", "-fsanitize=address,undefined"), ("tsan", "-fsanitize=thread")):
         build = tmp_path / preset
         run("cmake", "--preset", preset, "-B", build, "-D", "CMAKE_EXPORT_COMPILE_COMMANDS=ON", cwd=root)
