@@ -226,7 +226,7 @@ def test_bad_input(arguments, error, message):
 
 def test_a_callback_sees_and_stops(monkeypatch):
     """It sees programs, falling values, columns, the bound where it is known; True stops without a warning."""
-    monkeypatch.setattr(deblai.multimarginal._genetic, "REPORT_EVERY", 0.0)
+    monkeypatch.setattr(deblai.multimarginal._search, "REPORT_EVERY", 0.0)
     seen = []
     solve = {"n_marginals": 4, "init": "random", "rng": 0}
     r = genetic(midpoints(40), callback=lambda s: seen.append(s) or len(seen) == 8, **solve)
