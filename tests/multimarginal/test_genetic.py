@@ -149,8 +149,10 @@ def test_reference_backend():
     """NumPy's prices lead to the same optimum."""
     x = np.random.default_rng(0).standard_normal((12, 2))
     with deblai.use_backend("reference"):
-        r = genetic(x, n_marginals=3, rng=0, certify=False)
+        r = genetic(x, n_marginals=3, rng=0)
+        assert not genetic(x, n_marginals=5, rng=0, budget=10).certified
     assert r.backend == "reference"
+    assert r.certified
     assert float(r.value) == pytest.approx(float(linear_program(x, n_marginals=3).value), rel=1e-9)
 
 
