@@ -149,8 +149,10 @@ def test_reference_backend():
     """NumPy's prices lead to the same optimum."""
     x = np.random.default_rng(0).standard_normal((12, 2))
     with deblai.use_backend("reference"):
-        r = genetic(x, n_marginals=3, rng=0, certify=False)
+        r = genetic(x, n_marginals=3, rng=0)
+        assert not genetic(x, n_marginals=5, rng=0, budget=10).certified
     assert r.backend == "reference"
+    assert r.certified
     assert float(r.value) == pytest.approx(float(linear_program(x, n_marginals=3).value), rel=1e-9)
 
 
@@ -226,7 +228,7 @@ def test_bad_input(arguments, error, message):
 
 def test_a_callback_sees_and_stops(monkeypatch):
     """It sees programs, falling values, columns, the bound where it is known; True stops without a warning."""
-    monkeypatch.setattr(deblai.multimarginal._genetic, "REPORT_EVERY", 0.0)
+    monkeypatch.setattr(deblai.multimarginal._search, "REPORT_EVERY", 0.0)
     seen = []
     solve = {"n_marginals": 4, "init": "random", "rng": 0}
     r = genetic(midpoints(40), callback=lambda s: seen.append(s) or len(seen) == 8, **solve)

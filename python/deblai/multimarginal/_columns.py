@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import comb
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,7 +56,16 @@ class Pricer:
         return found, gain[found, 0], children
 
     def least(self, potential: Array, count: int, threshold: float, budget: int) -> Least:
-        """Bound min c - sum f over all multisets from below, by branch and bound on the CPU."""
+        """Bound min c - sum f over all multisets from below, by branch and bound on the CPU.
+
+        The reference looks at every multiset, if they are no more than `budget`.
+        """
+        if self.plan.backend == "reference":
+            if comb(len(potential) + count - 1, count) > budget:
+                return Least(-np.inf, False, np.empty((0, count), np.int32))
+            value, at = reference.least(self.costs, potential, count)
+            found = at[None, :].astype(np.int32) if value < threshold else np.empty((0, count), np.int32)
+            return Least(min(value, threshold), True, found)
         view = _dlpack.view
         threads = self.plan.threads
         lower, exact, _, _, sites = _core.columns_least(

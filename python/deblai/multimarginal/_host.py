@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import errors
+from .. import _backend, errors
 from .._array import TRACED
 from ..reference.multimarginal import pair_cost
 from ._problem import Problem, problem
@@ -47,6 +47,9 @@ def checked(
         return None if v is None else np.asarray(q.library.numpy(v), np.float64)
 
     names = [""] if q.symmetric else [f"[{p}]" for p in range(q.n_marginals)]
+    dim = max((x.shape[1] for x in q.points if x is not None), default=0)
+    entries = sum(q.sizes[a] * q.sizes[0 if q.symmetric else b] for a, b in q.pairs)
+    _backend.require_memory(operation, 8 * (3 * entries + dim * max(q.sizes) ** 2))
     pts = [host(x) for x in q.points]
     for name, x in zip(names, pts, strict=True):
         if x is not None and not np.isfinite(x).all():
