@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import _rng, _validate, errors
-from .._sparse import SparseResult
+from ..results import SparseResult
 from ._host import checked, require_light_points
 from ._search import OPERATION, GeneticState, Search, Settings
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import _validate, errors
-from .._sparse import SparseResult
+from ..results import SparseResult
 from . import _line, _listing
 from ._evaluate import potentials_of
 from ._host import ROUNDING, Host, checked, require_light_points

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import errors
-from .._sparse import SparseResult
 from ..reference.columns import tuple_costs
+from ..results import SparseResult
 from . import _line
 from ._columns import Least, Pricer
 from ._host import ROUNDING, Host

@@ -11,8 +11,8 @@ from .. import _validate, costs, errors
 from .._array import TRACED, gather
 from .._extras import require
 from .._law import Law
-from .._sparse import SeidlResult
 from ..reference.multimarginal import pair_cost, pair_slope
+from ..results import SeidlResult
 from . import _line
 
 OPERATION = "multimarginal.seidl"

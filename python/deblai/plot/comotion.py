@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import errors
-from .._sparse import SeidlResult, SparseResult
+from ..results import SeidlResult, SparseResult
 from ._axes import INK, clean, new_axes, numpy
 
 __all__ = ["comotion"]

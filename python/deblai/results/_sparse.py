@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from . import _backend, _rng, _validate, errors
-from ._array import NUMPY, library_of
+from .. import _backend, _rng, _validate, errors
+from .._array import NUMPY, library_of
 
 Array = np.ndarray[Any, Any]
 

@@ -1,0 +1,22 @@
+"""Results: frozen, with a one-line repr; arrays in the caller's library, dtype and device."""
+
+from __future__ import annotations
+
+from ._multimarginal import EpsilonPath, Expectation, MultimarginalBatch, MultimarginalResult
+from ._quantization import Cells, Geometry, QuantizationResult
+from ._sliced import FlowResult, SlicedResult
+from ._sparse import SeidlResult, SparseResult
+
+__all__ = [
+    "Cells",
+    "EpsilonPath",
+    "Expectation",
+    "FlowResult",
+    "Geometry",
+    "MultimarginalBatch",
+    "MultimarginalResult",
+    "QuantizationResult",
+    "SeidlResult",
+    "SlicedResult",
+    "SparseResult",
+]
