@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from deblai import errors
 from deblai.multimarginal import sinkhorn
+from deblai.multimarginal._graph import edges_of
 from deblai.reference.multimarginal import pair_cost, tensor
 from hypothesis import given
 from hypothesis import strategies as st
@@ -91,6 +92,56 @@ def test_the_linear_program_is_inside(seed):
         assert r.lower <= r.value_lower
         assert r.upper <= r.value_upper
         if finite or r.converged:
+            assert r.upper < np.inf
+            assert r.certified
+
+
+GRAPHS = {
+    3: ["chain", "star", [(0, 2)]],
+    4: ["chain", "ring", "star", [(0, 1), (2, 3)], [(0, 1), (0, 2), (1, 2), (1, 3), (2, 3)], [(0, 3), (1, 3), (0, 1)]],
+}
+
+
+def graph_problem(rng):
+    """Arguments of sinkhorn on a graph without some of the pairs, the tensor of costs, weights, all finite or not."""
+    N = int(rng.integers(3, 5))
+    graph = GRAPHS[N][rng.integers(len(GRAPHS[N]))]
+    edges = edges_of("test", graph, N)
+    sizes, infinite = list(rng.integers(2, 6, N)), rng.random() < 0.5
+    if rng.random() < 0.5:
+        points, name = [rng.standard_normal((n, 2)) for n in sizes], "coulomb"
+        if rng.random() < 0.5:
+            points[1][0] = points[0][0]  # two marginals share a point
+        pairs = {(p, q): pair_cost(points[p], points[q], "riesz", 1.0, 1.0) for p, q in edges}
+        arguments = {"points": points, "cost": name, "graph": graph}
+    else:
+        pairs = {(p, q): rng.standard_normal((sizes[p], sizes[q])) for p, q in edges}
+        for c in pairs.values():
+            c[rng.random(c.shape) < 0.15 * infinite] = np.inf
+        arguments = {"cost": pairs}
+    absent = {pair: np.zeros((sizes[pair[0]], sizes[pair[1]])) for pair in pairs_of(N) if pair not in pairs}
+    cost = tensor(pairs | absent, N)
+    if not np.isfinite(cost).any():
+        return graph_problem(rng)
+    weights = marginals_of_some_plan(rng, cost, False)
+    return arguments | {"weights": weights}, cost, weights, bool(np.isfinite(cost).all())
+
+
+@pytest.mark.filterwarnings("ignore::deblai.ConvergenceWarning")
+@pytest.mark.parametrize("seed", range(20))
+def test_the_linear_program_is_inside_on_graphs(seed):
+    """200 problems on chains, rings, stars, two triangles, pieces: their least reduced cost comes from messages."""
+    rng = np.random.default_rng(1000 + seed)
+    for _ in range(10):
+        arguments, cost, weights, finite = graph_problem(rng)
+        truth = exact(cost, weights)
+        epsilon, max_iter = 10.0 ** rng.uniform(-2, 0), int(rng.choice([0, 3, 500]))
+        r = sinkhorn(**arguments, epsilon=epsilon, max_iter=max_iter, certify=True)
+        assert r.lower <= truth + 1e-11 * max(1, abs(truth))
+        assert r.upper >= truth - 1e-11 * max(1, abs(truth))
+        assert r.lower <= r.value_lower <= r.value_upper
+        assert r.upper <= r.value_upper
+        if finite:
             assert r.upper < np.inf
             assert r.certified
 
