@@ -35,18 +35,16 @@ class Host(NamedTuple):
         return self.n_marginals * (1e-13 if self.q.library.dtype(self.q.like) == "float64" else 1e-6)
 
 
-def checked(
-    operation: str, points: Any, weights: Any, n_marginals: Any, cost: Any, edges: list[tuple[int, int]] | None = None
-) -> Host:
-    """Check shapes, libraries and entries, and bring everything into float64; costs for `edges` only, if given."""
-    q = problem(operation, points, weights, n_marginals, cost, 1.0)
+def checked(operation: str, points: Any, weights: Any, n_marginals: Any, cost: Any, graph: Any = None) -> Host:
+    """Check shapes, libraries and entries, and bring everything into float64; costs of the pairs of the graph."""
+    q = problem(operation, points, weights, n_marginals, cost, 1.0, graph)
     if q.library is TRACED:
         raise errors.InvalidType(f"[{operation}] points: expected arrays with values, got tracers inside jit of JAX")
 
     def host(v: Any) -> Any:
         return None if v is None else np.asarray(q.library.numpy(v), np.float64)
 
-    names = [""] if q.symmetric else [f"[{p}]" for p in range(q.n_marginals)]
+    names = ["" if q.symmetric or q.tied else f"[{p}]" for p in range(len(q.sizes))]
     dim = max((x.shape[1] for x in q.points if x is not None), default=0)
     entries = sum(q.sizes[a] * q.sizes[0 if q.symmetric else b] for a, b in q.pairs)
     _backend.require_memory(operation, 8 * (3 * entries + dim * max(q.sizes) ** 2))
@@ -71,8 +69,6 @@ def checked(
     kind = (q.cost.kind, q.cost.s, q.cost.strength)
     matrices: dict[tuple[int, int], Array] = {}
     for k, (a, b) in enumerate(q.pairs):
-        if edges is not None and (a, b) not in edges:
-            continue
         if given:
             matrices[a, b] = given[0 if q.shared or q.symmetric else k]
         else:

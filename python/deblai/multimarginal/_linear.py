@@ -118,7 +118,7 @@ def linear_program(
     most = _validate.positive_integer(OPERATION, "max_columns", max_columns)
     if not (callback is None or callable(callback)):
         raise errors.InvalidType(f"[{OPERATION}] callback: expected a function of a ProgramState, got {callback!r}")
-    h = _problem(points, weights, n_marginals, cost, graph)
+    h = checked(OPERATION, points, weights, n_marginals, cost, graph)
     require_light_points(OPERATION, h)
     program: _Program | None = None
     try:
@@ -133,95 +133,6 @@ def linear_program(
             f"[{OPERATION}] interrupted after {len(program.history)} linear programs",
             program.result() if program.solved is not None and not program.artificial_mass() else None,
         ) from None
-
-
-def _problem(points: Any, weights: Any, n_marginals: Any, cost: Any, graph: Any) -> Host:
-    """Check arguments; a graph other than the complete one makes equal marginals different ones."""
-    if isinstance(cost, dict) and cost:
-        keys = [k for k in cost if isinstance(k, tuple) and len(k) == 2 and all(type(i) is int for i in k)]
-        if len(keys) == len(cost) and (graph is not None or not isinstance(points, list | tuple)):
-            count = max(max(k) for k in keys) + 1
-            if graph is None and len(keys) < count * (count - 1) // 2:
-                graph = keys
-    if graph is None or (isinstance(graph, str) and graph == "complete"):
-        return checked(OPERATION, points, weights, n_marginals, cost)
-    several = next((v for v in (points, weights) if isinstance(v, list | tuple)), None)
-    if n_marginals is not None:
-        count = _validate.positive_integer(OPERATION, "n_marginals", n_marginals)
-    elif several is not None:
-        count = len(several)
-    elif isinstance(cost, dict):
-        count = max((max(k) for k in cost), default=0) + 1
-    else:
-        raise errors.InvalidValue(f"[{OPERATION}] n_marginals: expected the number of equal marginals, got None")
-    edges = edges_of(graph, count)
-    if several is None:
-        points = None if points is None else [points] * count
-        weights = None if weights is None else [weights] * count
-    if points is None:
-        cost, weights = _filled(cost, edges, count, weights)
-    return checked(OPERATION, points, weights, None, cost, edges)
-
-
-def edges_of(graph: Any, count: int) -> list[tuple[int, int]]:
-    """Return the pairs p < q of a graph."""
-    named = {
-        "chain": [(p, p + 1) for p in range(count - 1)],
-        "ring": [(p, p + 1) for p in range(count - 1)] + ([(0, count - 1)] if count > 2 else []),
-        "star": [(0, p) for p in range(1, count)],
-    }
-    if isinstance(graph, str):
-        if graph not in named:
-            raise errors.InvalidValue(
-                f"[{OPERATION}] graph: expected 'complete', 'chain', 'ring', 'star' or a list of pairs, got {graph!r}"
-            )
-        return named[graph]
-    edges = []
-    for edge in graph if isinstance(graph, list | tuple | set) else [graph]:
-        pair = tuple(edge) if isinstance(edge, list | tuple) else ()
-        if len(pair) != 2 or not all(type(i) is int and 0 <= i < count for i in pair) or pair[0] == pair[1]:
-            raise errors.InvalidValue(
-                f"[{OPERATION}] graph: expected pairs of different marginals from 0 to {count - 1}, got {edge!r}"
-            )
-        edges.append((min(pair), max(pair)))
-    if len(set(edges)) < len(edges):
-        raise errors.InvalidValue(f"[{OPERATION}] graph: expected each pair once, got {graph!r}")
-    return edges
-
-
-def _filled(cost: Any, edges: list[tuple[int, int]], count: int, weights: Any) -> tuple[Any, Any]:
-    """Return matrices for all pairs, zeros where there is no edge."""
-    if not isinstance(cost, dict):
-        return cost, [None] * count if weights is None else weights
-    given = {(min(k), max(k)): (v if k[0] < k[1] else v.T) for k, v in cost.items()}
-    if set(given) != set(edges):
-        raise errors.InvalidValue(
-            f"[{OPERATION}] cost: expected a matrix for each of {sorted(edges)}, got the keys {sorted(cost)}"
-        )
-    sizes: dict[int, int] = {}
-    for (p, q), matrix in given.items():
-        shape = np.shape(matrix)
-        if len(shape) == 2:
-            sizes.setdefault(p, shape[0])
-            sizes.setdefault(q, shape[1])
-    for p in range(count):
-        if p not in sizes:
-            own = None if weights is None else weights[p]
-            if own is None:
-                raise errors.InvalidValue(f"[{OPERATION}] weights[{p}]: expected weights for a marginal without edges")
-            sizes[p] = len(own)
-    like = next(iter(given.values()))
-    every = {}
-    for p in range(count):
-        for q in range(p + 1, count):
-            every[p, q] = given[p, q] if (p, q) in given else _zeros(like, sizes[p], sizes[q])
-    return every, weights
-
-
-def _zeros(like: Any, n: int, m: int) -> Any:
-    from .._array import NUMPY, library_of
-
-    return (library_of(like) or NUMPY).export(np.zeros((n, m)), like) if library_of(like) else np.zeros((n, m))
 
 
 class _Program:
