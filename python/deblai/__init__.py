@@ -25,6 +25,7 @@ __all__ = [
     "info",
     "measures",
     "multimarginal",
+    "plot",
     "quantization",
     "results",
     "set_num_threads",
@@ -34,9 +35,9 @@ __all__ = [
 
 
 if TYPE_CHECKING:
-    from . import costs, measures, multimarginal, quantization, results, sliced
+    from . import costs, measures, multimarginal, plot, quantization, results, sliced
 
-_ROOMS = {"costs", "measures", "multimarginal", "quantization", "results", "sliced"}
+_ROOMS = {"costs", "measures", "multimarginal", "plot", "quantization", "results", "sliced"}
 
 
 def __getattr__(name: str) -> Any:

@@ -5,7 +5,7 @@ import sys
 import deblai
 import numpy as np
 import pytest
-from deblai.errors import InvalidValue, MissingExtra
+from deblai.errors import InvalidType, InvalidValue, MissingExtra
 from deblai.measures import Grid, UniformBox
 
 figures = pytest.importorskip("matplotlib.figure", reason="the extra 'plot' is not installed")
@@ -167,6 +167,10 @@ def test_pair_density_in_the_plane_and_without_points(rng):
         np.testing.assert_array_equal(drawn.ravel(), r.pair_marginal()[3])
     plot.pair_density(r, ax=axes[2])
     np.testing.assert_array_equal(axes[2].images[0].get_array(), r.pair_marginal().T)
+    with pytest.raises(InvalidType, match=r"\[plot.pair_density\] result: expected one with pair marginals, got int"):
+        plot.pair_density(3)
+    with pytest.raises(InvalidType, match=r"\[plot.epsilon_path\] path: expected an EpsilonPath, got int"):
+        plot.epsilon_path(3)
     with pytest.raises(InvalidValue, match="at: expected a point from 0 to 19, got 20"):
         plot.pair_density(r, scattered, at=20, ax=axes[1])
     with pytest.raises(InvalidValue, match=r"points: expected 20 of them, got shape \(25, 2\)"):

@@ -273,6 +273,7 @@ def test_errors_name_the_problem():
         (lambda: sinkhorn(X[:0], n_marginals=2, epsilon=1.0), "points: expected at least one problem, got none"),
         (lambda: sinkhorn_batch(X, epsilon=1.0), "problems: expected a list of dicts of arguments of sinkhorn"),
         (lambda: sinkhorn_batch([{"points": X}], epsilon=1.0), r"problems\[0\]: expected one problem, not a batch"),
+        (lambda: sinkhorn_batch([{}, {"point": 1}]), r"problems\[1\]: expected arguments of sinkhorn, got 'point'"),
         (lambda: sinkhorn_batch([{"callback": print}]), r"problems\[0\]: expected one problem without a callback"),
     ],
 )

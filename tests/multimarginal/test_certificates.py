@@ -300,13 +300,17 @@ def test_ctrl_c_while_certifying(monkeypatch):
     assert caught.value.result.lower == -np.inf
 
 
-def test_bad_budgets():
+def test_bad_arguments():
     """Named by function and argument."""
     r = sinkhorn(midpoints(4), n_marginals=2, epsilon=1.0)
     with pytest.raises(errors.InvalidType, match=r"\[certify\] budget: expected a positive integer"):
         r.certify(budget=1.5)
     with pytest.raises(errors.InvalidType, match=r"\[multimarginal.sinkhorn\] budget: expected a positive integer"):
         sinkhorn(midpoints(4), n_marginals=2, epsilon=1.0, budget="much")
+    with pytest.raises(
+        errors.InvalidType, match=r"\[multimarginal.sinkhorn\] certify: expected True or False, got 'yes'"
+    ):
+        sinkhorn(midpoints(4), n_marginals=2, epsilon=1.0, certify="yes")
 
 
 @given(st.integers(2, 4), st.integers(0, 10_000), st.floats(0.5, 4), st.floats(-3, 3))

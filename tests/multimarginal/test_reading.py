@@ -224,7 +224,7 @@ def test_marginals_fit_together(sizes, epsilon, seed):
 
 
 def test_symmetric_tensors():
-    """Of equal marginals: every order of the indices the same, to the bit."""
+    """Of equal marginals: every order of the indices the same, to rounding."""
     three = solved("equal4").marginal(0, 1, 2)
     for order in permutations(range(3)):
         assert np.allclose(three, np.transpose(three, order), atol=1e-15)
@@ -241,6 +241,8 @@ def test_symmetric_tensors():
         (lambda r: r.expectation(3), r"\[multimarginal.expectation\] f: expected a function of arrays, got int"),
         (lambda r: r.expectation(lambda *x: 1.0), r"f: expected \d+ values for as many tuples, got shape \(\)"),
         (lambda r: r.expectation(np.add, 0, 1, samples=0), r"samples: expected a positive integer, got 0"),
+        (lambda r: r.conditional(1, 1), r"\[multimarginal.conditional\] p, q: expected two different marginals, got 1"),
+        (lambda r: r.conditional_map(0, 9), r"\[multimarginal.conditional_map\] q: expected an integer from 0 to 2"),
         (lambda r: r.mass_at([[0, 1]]), r"tuples: expected integers \(k, 3\), got int64 of shape \(1, 2\)"),
         (lambda r: r.mass_at([[0, 1, 9]]), "tuples: expected indices of points, got some out of range"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import inspect
 import threading
 import time
 import warnings
@@ -79,7 +80,11 @@ def sinkhorn_batch(
     if not isinstance(problems, Sequence) or not all(isinstance(p, Mapping) for p in problems):
         raise errors.InvalidType(f"[{BATCH}] problems: expected a list of dicts of arguments of sinkhorn")
     whole = [{**common, **p} for p in problems]
+    known = inspect.signature(sinkhorn).parameters
     for k, p in enumerate(whole):
+        unknown = [name for name in p if name not in known]
+        if unknown:
+            raise errors.InvalidValue(f"[{BATCH}] problems[{k}]: expected arguments of sinkhorn, got {unknown[0]!r}")
         if "callback" in p or is_batch(p.get("points"), p.get("weights"), p.get("cost")):
             wanted = "one problem without a callback of its own" if "callback" in p else "one problem, not a batch"
             raise errors.InvalidValue(f"[{BATCH}] problems[{k}]: expected {wanted}")

@@ -51,14 +51,14 @@ class Reading:
 
     def conditional(self, p: int, r: int) -> Any:
         """Return the laws of x_r given x_p, one a row; NaN where x_p has no mass."""
-        return self.q.library.export(self._conditional(p, r), self.q.like)
+        return self.q.library.export(self._conditional("multimarginal.conditional", p, r), self.q.like)
 
     def conditional_map(self, p: int, r: int) -> Any:
         """Return the means of x_r given x_p."""
         operation = "multimarginal.conditional_map"
         if self.q.points[0] is None:
             raise errors.InvalidValue(f"[{operation}] points: expected a problem given by points, got one by matrices")
-        means = self._conditional(p, r) @ self._host_points(r)
+        means = self._conditional(operation, p, r) @ self._host_points(r)
         return self.q.library.export(means[:, 0] if means.shape[1] == 1 else means, self.q.like)
 
     def sample(self, k: int, rng: Any) -> Any:
@@ -144,7 +144,8 @@ class Reading:
     def _pair(self, p: int, r: int) -> Array:
         return np.asarray(self.q.library.numpy(self.pair(p, r)), np.float64)
 
-    def _conditional(self, p: int, r: int) -> Array:
+    def _conditional(self, operation: str, p: int, r: int) -> Array:
+        self._indices(operation, (p, r), ("p", "q"))
         plan = self._pair(p, r)
         total = plan.sum(1, keepdims=True)
         laws: Array = np.divide(plan, total, out=np.full_like(plan, np.nan), where=total > 0)

@@ -113,8 +113,8 @@ def seidl(points: Any, weights: Any = None, *, n_marginals: int, cost: Any = "co
     pair = costs.named(OPERATION, cost)
     if not pair.convex_decreasing:
         raise errors.InvalidValue(
-            f"[{OPERATION}] cost: expected one that is convex and decreasing in the distance (coulomb, log, Riesz), "
-            f"got {cost!r}, for which these maps are not optimal"
+            f"[{OPERATION}] cost: expected one that is convex and decreasing in the distance (Coulomb, log, Riesz, "
+            f"Yukawa, -r^p with p <= 1), got {cost!r}, for which these maps are not optimal"
         )
     if isinstance(points, Law):
         if weights is not None:

@@ -219,6 +219,8 @@ def sinkhorn(
     schedule = _schedule(q, tol, max_iter, memory, method, annealing, gap, init is not None)
     wanted = _wanted(q, grad)
     budget = _budget(OPERATION, budget)
+    if not isinstance(certify, bool):
+        raise errors.InvalidType(f"[{OPERATION}] certify: expected True or False, got {certify!r}")
     start = _start(q, init)
     if q.library is TRACED:
         from ..jax import multimarginal as traced

@@ -32,6 +32,14 @@ def comotion(result: SeidlResult | SparseResult, points: Any = None, *, n: int =
     n : int, default 2000
         Points of a curve.
     ax : matplotlib axes, optional
+
+    Examples
+    --------
+    >>> import numpy as np, deblai
+    >>> r = deblai.multimarginal.seidl((np.arange(12) + 0.5) / 12, n_marginals=3)
+    >>> ax = deblai.plot.comotion(r)
+    >>> ax.get_title()
+    '3 particles, cost 7.5'
     """
     ax = new_axes(ax, OPERATION, figsize=(4.6, 4.4))
     if isinstance(result, SeidlResult):

@@ -50,7 +50,18 @@ def pair_density(
     ----------
     .. [1] M. Colombo, L. De Pascale, S. Di Marino, "Multimarginal optimal transport maps for one-dimensional repulsive
        costs", Canad. J. Math. 2015.
+
+    Examples
+    --------
+    >>> import numpy as np, deblai
+    >>> x = np.linspace(0, 1, 40)
+    >>> r = deblai.multimarginal.sinkhorn(x, n_marginals=2, epsilon=0.05)
+    >>> ax = deblai.plot.pair_density(r, x, maps=True)
+    >>> ax.get_xlabel()
+    '$x_{1}$'
     """
+    if not hasattr(result, "pair_marginal"):
+        raise errors.InvalidType(f"[{OPERATION}] result: expected one with pair marginals, got {type(result).__name__}")
     plan = np.asarray(numpy(result.pair_marginal(*pair)), np.float64)
     several = isinstance(points, list | tuple)
     both = [points[k] if several else points for k in pair]
@@ -87,7 +98,18 @@ def epsilon_path(path: EpsilonPath, *, truth: float | None = None, ax: Any = Non
     truth : float, optional
         The known value at epsilon = 0, drawn as a line.
     ax : matplotlib axes, optional
+
+    Examples
+    --------
+    >>> import numpy as np, deblai
+    >>> x = (np.arange(40) + 0.5) / 40
+    >>> path = deblai.multimarginal.epsilon_path(x, n_marginals=2, epsilons=[0.2, 0.1, 0.05])
+    >>> ax = deblai.plot.epsilon_path(path, truth=2.0)
+    >>> [text.get_text() for text in ax.get_legend().get_texts()][0]
+    'known value 2'
     """
+    if not isinstance(path, EpsilonPath):
+        raise errors.InvalidType(f"[plot.epsilon_path] path: expected an EpsilonPath, got {type(path).__name__}")
     ax = new_axes(ax, "plot.epsilon_path", figsize=(5, 3.6))
     e, fine = path.epsilons, path.converged
     most = float(e.max())

@@ -41,6 +41,14 @@ def cells(
         Width of the borders.
     ax : matplotlib axes, optional
         One PolyCollection is added, whose array are the values; ``figure.colorbar(ax.collections[-1])`` explains it.
+
+    Examples
+    --------
+    >>> import numpy as np, deblai
+    >>> cells = deblai.quantization.laguerre(np.random.default_rng(0).random((30, 2)))
+    >>> ax = deblai.plot.cells(cells)
+    >>> len(ax.collections[0].get_paths())
+    30
     """
     ax = new_axes(ax, "plot.cells", figsize=(5, 5))
     offsets, vertices = numpy(cells.offsets), np.asarray(numpy(cells.vertices), np.float64)
@@ -83,6 +91,13 @@ def stipple(points: Any, weights: Any = None, *, ink: float = 0.4, color: Any = 
     color : matplotlib colour, optional
     ax : matplotlib axes, optional
         One EllipseCollection is added. Dots keep their size in the units of the axes, whatever is zoomed.
+
+    Examples
+    --------
+    >>> import numpy as np, deblai
+    >>> ax = deblai.plot.stipple(np.random.default_rng(0).random((30, 2)))
+    >>> len(ax.collections)
+    1
     """
     at = plane("plot.stipple", "points", points)
     w = np.ones(len(at)) if weights is None else np.asarray(numpy(weights), np.float64)
@@ -118,6 +133,14 @@ def sites(points: Any, samples: Any, weights: Any = None, *, ax: Any = None) -> 
     weights : array (k,), optional
         The areas of the sites' dots, in proportion; equal by default.
     ax : matplotlib axes, optional
+
+    Examples
+    --------
+    >>> import numpy as np, deblai
+    >>> x = np.random.default_rng(0).standard_normal((500, 2))
+    >>> ax = deblai.plot.sites(deblai.quantization.lloyd(x, 5, rng=0).sites, x)
+    >>> len(ax.collections)
+    1
     """
     operation = "plot.sites"
     y, x = (np.asarray(numpy(v), np.float64) for v in (points, samples))

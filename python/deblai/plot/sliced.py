@@ -29,6 +29,14 @@ def image_flow(
     n_images : int, default 16
         How many particles to show, the first ones.
     ax : matplotlib axes, optional
+
+    Examples
+    --------
+    >>> import numpy as np, deblai
+    >>> noise = np.random.default_rng(0).random((20, 64))
+    >>> ax = deblai.plot.image_flow([noise, np.sort(noise)], ["before", "after"], (8, 8))
+    >>> len(ax.images)
+    1
     """
     ax = new_axes(ax, "plot.image_flow", figsize=(0.62 * n_images + 1.0, 0.62 * len(frames)))
     height, width = shape
@@ -56,6 +64,13 @@ def history(values: Sequence[float], *, label: str | None = None, ax: Any = None
     label : str, optional
         Legend entry.
     ax : matplotlib axes, optional
+
+    Examples
+    --------
+    >>> import deblai
+    >>> ax = deblai.plot.history([1.0, 0.3, 0.1])
+    >>> len(ax.lines)
+    1
     """
     ax = new_axes(ax, "plot.history", figsize=(5, 3.4))
     ax.loglog(np.arange(1, len(values) + 1), values, lw=1.4, label=label)
@@ -76,6 +91,15 @@ def running_estimate(result: SlicedResult, *, truth: float | None = None, ax: An
     truth : float, optional
         A known value, drawn as a line.
     ax : matplotlib axes, optional
+
+    Examples
+    --------
+    >>> import numpy as np, deblai
+    >>> x = np.random.default_rng(0).standard_normal((100, 3))
+    >>> r = deblai.sliced.wasserstein(x, x + 1.0, n_projections=50, rng=0)
+    >>> ax = deblai.plot.running_estimate(r, truth=1.0)
+    >>> ax.get_xscale()
+    'log'
     """
     ax = new_axes(ax, "plot.running_estimate", figsize=(5, 3.4))
     cost = numpy(result.per_direction).astype(np.float64)
@@ -106,6 +130,14 @@ def directions(result: SlicedResult, *, ax: Any = None) -> Any:
     ----------
     result : SlicedResult
     ax : matplotlib axes, optional
+
+    Examples
+    --------
+    >>> import numpy as np, deblai
+    >>> x = np.random.default_rng(0).standard_normal((100, 3))
+    >>> ax = deblai.plot.directions(deblai.sliced.wasserstein(x, x + 1.0, n_projections=50, rng=0))
+    >>> ax.get_xlabel()
+    '$W_{2}$ along one direction'
     """
     ax = new_axes(ax, "plot.directions", figsize=(5, 3.4))
     distances = numpy(result.per_direction).astype(np.float64) ** (1 / result.p)
