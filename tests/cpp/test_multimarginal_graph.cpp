@@ -3,8 +3,8 @@
 #include <cstring>
 
 #include "deblai/error.hpp"
-#include "multimarginal/graph-algebra.hpp"
-#include "multimarginal/graph.hpp"
+#include "multimarginal/graph/graph-algebra.hpp"
+#include "multimarginal/graph/graph.hpp"
 #include "multimarginal_support.hpp"
 
 namespace {

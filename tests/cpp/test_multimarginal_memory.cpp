@@ -1,6 +1,6 @@
 // workspace_bytes is an upper bound of what one call asks operator new for, and grows as n^2, not n^N.
 #include "counted_new.hpp"
-#include "multimarginal/graph.hpp"
+#include "multimarginal/graph/graph.hpp"
 #include "multimarginal_support.hpp"
 
 namespace {

@@ -1,6 +1,6 @@
 // Sums over all marginals but one, asked for in any order while potentials move: a table serves the updates of two
 // marginals and no others, and only while the rest stand still (the formula of the header, on the whole tensor).
-#include "multimarginal/multimarginal-sums.hpp"
+#include "multimarginal/complete/multimarginal-sums.hpp"
 
 #include "multimarginal_support.hpp"
 

@@ -1,8 +1,8 @@
 #include "deblai/multimarginal.hpp"
 
-#include "graph.hpp"
 #include "levels.hpp"
-#include "multimarginal-sums.hpp"
+#include "multimarginal/complete/multimarginal-sums.hpp"
+#include "multimarginal/graph/graph.hpp"
 #include "tally.hpp"
 
 DEBLAI_DECLARE_LEVELS(multimarginal::Kernels<float>, multimarginal_f32)

@@ -1,2 +1,2 @@
 #define DEBLAI_LEVEL avx2
-#include "../multimarginal/multimarginal-inl.hpp"
+#include "../multimarginal/complete/multimarginal-inl.hpp"

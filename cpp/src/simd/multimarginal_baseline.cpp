@@ -1,2 +1,2 @@
 #define DEBLAI_LEVEL baseline
-#include "../multimarginal/multimarginal-inl.hpp"
+#include "../multimarginal/complete/multimarginal-inl.hpp"

@@ -1,2 +1,2 @@
 #define DEBLAI_LEVEL avx512
-#include "../multimarginal/graph-inl.hpp"
+#include "../multimarginal/graph/graph-inl.hpp"

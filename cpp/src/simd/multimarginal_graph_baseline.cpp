@@ -1,2 +1,2 @@
 #define DEBLAI_LEVEL baseline
-#include "../multimarginal/graph-inl.hpp"
+#include "../multimarginal/graph/graph-inl.hpp"

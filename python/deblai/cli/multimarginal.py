@@ -20,7 +20,7 @@ from .. import costs, errors, plot
 from .._extras import require
 from ..measures import Grid
 from ..multimarginal import sinkhorn
-from ..multimarginal._sinkhorn import SinkhornState
+from ..multimarginal._entropic.sinkhorn import SinkhornState
 from ..results import MultimarginalResult
 from .files import HELP, IMAGES, PLOTS, load, load_image, require_ending, save_figure
 from .say import print_json, progress, remark, unwarned

@@ -12,8 +12,8 @@ from jax.custom_derivatives import SymbolicZero
 from .. import _backend, errors, multimarginal
 from .._array import NUMPY
 from ..costs import PairCost
-from ..multimarginal._evaluate import Schedule, potentials_of, solve
-from ..multimarginal._implicit import pullback
+from ..multimarginal._entropic.evaluate import Schedule, potentials_of, solve
+from ..multimarginal._entropic.implicit import pullback
 from ..multimarginal._problem import Problem
 from ..multimarginal._runners import OPERATION
 from ..results import MultimarginalBatch, MultimarginalResult

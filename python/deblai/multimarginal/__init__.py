@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ._batch import sinkhorn_batch
-from ._genetic import genetic
-from ._ladder import epsilon_path
-from ._linear import linear_program
-from ._seidl import seidl
-from ._sinkhorn import sinkhorn
+from ._entropic.batch import sinkhorn_batch
+from ._entropic.ladder import epsilon_path
+from ._entropic.sinkhorn import sinkhorn
+from ._exact.genetic import genetic
+from ._exact.linear import linear_program
+from ._exact.seidl import seidl
 
 __all__ = ["epsilon_path", "genetic", "linear_program", "seidl", "sinkhorn", "sinkhorn_batch"]

@@ -16,10 +16,10 @@ from torch import Tensor
 from .. import _backend
 from .._array import TORCH
 from ..costs import KINDS, PairCost, of_kind
-from ..multimarginal._evaluate import Array, Outcome, Schedule, potentials_of, solve
+from ..multimarginal._entropic.evaluate import Array, Outcome, Schedule, potentials_of, solve
+from ..multimarginal._entropic.implicit import pullback
+from ..multimarginal._entropic.path import Watch
 from ..multimarginal._graph import Edges
-from ..multimarginal._implicit import pullback
-from ..multimarginal._path import Watch
 from ..multimarginal._problem import Problem
 from ..multimarginal._runners import OPERATION
 from ..results import MultimarginalResult

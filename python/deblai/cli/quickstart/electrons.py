@@ -7,7 +7,7 @@ import numpy as np
 from ... import plot
 from ..._extras import require
 from ...multimarginal import sinkhorn
-from ...multimarginal._sinkhorn import SinkhornState
+from ...multimarginal._entropic.sinkhorn import SinkhornState
 from ...results import MultimarginalResult
 from ..files import save_figure
 from ..say import progress

@@ -1,0 +1,1 @@
+"""The entropic problem: sinkhorn, ladders of epsilon, batches, gradients, certified intervals."""

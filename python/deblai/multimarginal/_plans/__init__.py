@@ -1,0 +1,1 @@
+"""Reading a plan of potentials without building it."""
