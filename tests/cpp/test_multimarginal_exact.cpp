@@ -98,6 +98,16 @@ void everywhere_else() {
     }
 }
 
+// Tables that are deeper than wide, of runs of many tuples: their factors are made where they are multiplied.
+template <class T>
+void deep_tables() {
+    for (const double epsilon : {0.5, 0.03}) {
+        const double tol = rounding<T>(50 + 6 / epsilon);
+        agrees(random_case<T>({4, 5, 47, 50}, 4, epsilon, 0, {}, {.zeros = true, .infinite = true}, 1), tol);
+    }
+    agrees(random_case<T>({40, 25, 3, 53}, 4, 0.5, 2, coulomb, {}, 2), rounding<T>(60));
+}
+
 // Rows summed term by term are counted: none where products carry the sums, all of some case at small epsilon.
 template <class T>
 void counted() {
@@ -131,6 +141,8 @@ int main() {
     around_the_limits_of_float<double>();
     everywhere_else<float>();
     everywhere_else<double>();
+    deep_tables<float>();
+    deep_tables<double>();
     rows_apart<float>();
     rows_apart<double>();
     counted<float>();

@@ -76,6 +76,7 @@ void all() {
                 bounded<T>({sized(150, 70)}, 3, d, threads, memory);
                 bounded<T>({60, 5, 90}, 3, d, threads, memory);
                 bounded<T>({5, 9, 40, 3}, 4, d, threads, memory);
+                bounded<T>({33, 40, 47, 50}, 4, d, threads, memory);
                 bounded<T>({14}, 5, d, threads, memory);
                 for (const auto& edges : graphs) bounded<T>({30, 5, 41, 3, 17}, 5, d, threads, memory, edges);
             }

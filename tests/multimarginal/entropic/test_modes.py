@@ -69,6 +69,17 @@ def test_the_solution_agrees(case, level):
         assert np.abs(one - other).max() <= 1e-8 * max(1.0, np.abs(other).max())
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_symmetric_mode_is_general_mode_in_deep_tables(dtype):
+    """Tables of 65 x 65 points that thousands of pairs of others meet in, half of them in symmetric mode."""
+    x = np.random.default_rng(1).standard_normal((65, 3)).astype(dtype)
+    solve = {"epsilon": 0.3, "tol": 1e-4 if dtype == "float32" else 1e-9}
+    one, many = sinkhorn(x, n_marginals=4, **solve), sinkhorn([x] * 4, **solve)
+    tolerance = 1e-4 if dtype == "float32" else 1e-8
+    assert abs(one.value - many.value) <= tolerance
+    assert np.abs(one.pair_marginal(0, 1) - many.pair_marginal(1, 3)).sum() <= 10 * tolerance
+
+
 @pytest.mark.parametrize("N", [2, 3, 4, 5])
 @pytest.mark.parametrize("cost", ["coulomb", "repulsive-harmonic"])
 def test_symmetric_mode_is_general_mode(N, cost):

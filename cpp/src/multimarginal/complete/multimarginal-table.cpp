@@ -9,24 +9,25 @@ namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity(), log_2 = 0.69314718055994530942;
 
-// Rough costs in nanoseconds of one thread: of an exponential, of a multiplication in a product.
-template <class T>
-constexpr double exponential = sizeof(T) == 4 ? 0.4 : 0.8;
-template <class T>
-constexpr double multiplication = sizeof(T) == 4 ? 0.011 : 0.022;
-
 }  // namespace
 
 template <class T>
 PairTable<T>::PairTable(const Store<T>& store, const Kernels<T>& kernels, Team& team)
     : store_(store), kernels_(kernels), team_(team), versions_(store.problem().n_marginals) {
     const Problem<T>& q = store.problem();
-    std::size_t values = 0, slices = 0, factors[2] = {};
+    std::size_t values = 0, slices = 0, factors[2] = {}, shared = 0;
+    for (int p = 0; p < q.distinct(); ++p)
+        zeros_.resize(std::max<std::size_t>(zeros_.size(), store.side(p).ld + stretch));
+    stored_size_ = q.n_marginals > 3 ? zeros_.size() * panel<T> : 0;
     for (int a = 0; a < q.distinct(); ++a)
         for (int b = q.symmetric ? a : a + 1; b < q.distinct(); ++b) {
             const Roles roles = roles_of(q, a, b);
             const Cut c = cut(q, roles);
             const std::size_t lda = store.side(a).ld, ldb = store.side(b).ld;
+            if (q.n_marginals > 3 && c.deep) {
+                shared = std::max(shared, (lda + ldb) * store.side(roles.r).ld);
+                stored_size_ = std::max(stored_size_, own_size(lda + ldb));
+            }
             values = std::max(values, lda * ldb);
             slices = std::max(slices, (c.slices - 1) * lda * ldb);
             factors[0] = std::max(factors[0], c.capacity * lda);
@@ -35,10 +36,8 @@ PairTable<T>::PairTable(const Store<T>& store, const Kernels<T>& kernels, Team& 
     values_ = allocate(values * sizeof(T));
     std::memset(values_.get(), 0, values * sizeof(T));  // padding is never written, and must be finite
     if (slices) slices_ = allocate(slices * sizeof(T));
-    for (int p = 0; p < q.distinct(); ++p)
-        zeros_.resize(std::max<std::size_t>(zeros_.size(), store.side(p).ld + stretch));
-    stored_size_ = q.n_marginals > 3 ? zeros_.size() * panel<T> : 0;
     if (stored_size_) stored_ = allocate(stored_size_ * team.size() * sizeof(T));
+    if (shared) kernel_ = allocate(shared * sizeof(T));
     for (const int side : {0, 1})
         if (factors[side]) factors_[side] = allocate(factors[side] * sizeof(T));
 }
@@ -57,9 +56,9 @@ typename PairTable<T>::Cut PairTable<T>::cut(const Problem<T>& problem, const Ro
     c.capacity = std::max<index_t>(1, (index_t{1} << 20) / std::max(lda, ldb) / run);
     if (runs < static_cast<double>(c.capacity)) c.capacity = static_cast<index_t>(runs);
     // A small and deep table is cut across its depth, others into blocks.
-    const bool deep = rows * columns <= 16 && c.capacity >= 16;
-    c.block_rows = deep ? rows : rows >= 32 ? 4 : 1;
-    c.block_columns = deep ? columns : std::clamp<index_t>(columns / 2, 1, 8);
+    c.deep = rows * columns <= 16 && c.capacity >= 16;
+    c.block_rows = c.deep ? rows : rows >= 32 ? 4 : 1;
+    c.block_columns = c.deep ? columns : std::clamp<index_t>(columns / 2, 1, 8);
     const index_t tasks =
         (rows + c.block_rows - 1) / c.block_rows * ((columns + c.block_columns - 1) / c.block_columns);
     c.slices = std::clamp<index_t>(16 / tasks, 1, c.capacity);
@@ -72,7 +71,7 @@ std::size_t PairTable<T>::bytes(const Problem<T>& problem, int threads) {
     std::size_t values = 0, slices = 0, factors[2] = {}, chunk = 0, longest = 0;
     const auto ld = [&](int k) { return static_cast<std::size_t>(padded<T>(problem.marginals[k].size)); };
     for (int p = 0; p < problem.distinct(); ++p) longest = std::max(longest, ld(p) + stretch);
-    const std::size_t stored = problem.n_marginals > 3 ? longest * (1 + panel<T> * threads) : longest;
+    std::size_t stored = problem.n_marginals > 3 ? longest * panel<T> : 0, shared = 0;
     for (int a = 0; a < problem.distinct(); ++a)
         for (int b = problem.symmetric ? a : a + 1; b < problem.distinct(); ++b) {
             const Roles roles = roles_of(problem, a, b);
@@ -81,6 +80,10 @@ std::size_t PairTable<T>::bytes(const Problem<T>& problem, int threads) {
             slices = std::max(slices, (c.slices - 1) * ld(a) * ld(b));
             factors[0] = std::max(factors[0], c.capacity * ld(a));
             factors[1] = std::max(factors[1], problem.symmetric ? 0 : c.capacity * ld(b));
+            if (problem.n_marginals > 3 && c.deep) {
+                shared = std::max(shared, (ld(a) + ld(b)) * (ld(problem.symmetric ? 0 : roles.r) + 1));
+                stored = std::max(stored, own_size(ld(a) + ld(b)));
+            }
             const double size = static_cast<double>(problem.marginals[problem.symmetric ? 0 : roles.r].size);
             // Vectors that grow take three times what they hold.
             const double slabs = problem.symmetric
@@ -92,7 +95,7 @@ std::size_t PairTable<T>::bytes(const Problem<T>& problem, int threads) {
                                     (c.capacity / run) * (ld(a) + ld(b)) / panel<T> +
                                     ld(problem.symmetric ? 0 : roles.r) * sizeof(T));
         }
-    return (values + slices + factors[0] + factors[1] + stored) * sizeof(T) + chunk;
+    return (values + slices + factors[0] + factors[1] + longest + shared + stored * threads) * sizeof(T) + chunk;
 }
 
 template <class T>
@@ -175,139 +178,13 @@ bool PairTable<T>::fill(int p, int q, bool half) {
         while (done && depth.next(cut_.capacity, chunk, team_.stop())) done = factors(chunk, true, false);
     depth.rewind();
     while (done && (depth.next(cut_.capacity, chunk, team_.stop()) || first)) {
-        done = factors(chunk, whole, true) && products(chunk, first);
+        done =
+            quick_ && cut_.deep ? at_once(chunk, whole, first) : factors(chunk, whole, true) && products(chunk, first);
         first = false;
     }
     done = done && !team_.stopped() && add_slices();
     if (!done) roles_.p = -1;
     return done;
-}
-
-// What the tuple of a slab adds to M of the contracted point, for a panel of p.
-template <class T>
-void PairTable<T>::beside(const Chunk<T>& chunk, std::size_t slab, int p, index_t begin, T* out) const {
-    const std::size_t depth = roles_.fixed.size();
-    if (depth == 0) std::fill_n(out, panel<T>, T(0));
-    for (std::size_t l = 0; l < depth; ++l) {
-        const Grid<T> M = store_.grid(roles_.fixed[l], p);
-        const index_t at = chunk.tuples[slab * depth + l];
-        const T* const from = M.turned ? M.data + begin * M.ld + at : M.data + at * M.ld + begin;
-        const index_t step = M.turned ? M.ld : 1;
-        for (index_t c = 0; c < panel<T>; ++c) out[c] = from[c * step] + (l ? out[c] : T(0));
-    }
-}
-
-template <class T>
-bool PairTable<T>::factors(const Chunk<T>& chunk, bool tops, bool packs) {
-    const index_t first = panels(0), second = store_.problem().symmetric ? 0 : panels(1);
-    for (const int side : {0, 1}) live_[side].assign(panels(side) * (cut_.capacity / run), 0);
-    if (quick_) weigh_rows(chunk);
-    const auto task = [&](index_t task, int worker) {
-        // Both sides by turns, so that a thread packs panels of rows which its part of the product begins with.
-        const index_t both = 2 * std::min(first, second);
-        const int side = task < both ? task % 2 : first < second;
-        const index_t panel_at = task < both ? task / 2 : task - both / 2;
-        if (quick_) {
-            scale(chunk, side, panel_at, reinterpret_cast<T*>(stored_.get()) + worker * stored_size_, tops, packs);
-            return;
-        }
-        if (tops) highest(chunk, side, panel_at);
-        if (packs) pack(chunk, side, panel_at);
-    };
-    team_.run(first + second, task, exponential<T> * static_cast<double>(chunk.depth * (first + second) * panel<T>));
-    return !team_.stopped();
-}
-
-template <class T>
-void PairTable<T>::highest(const Chunk<T>& chunk, int side, index_t panel_at) {
-    const int p = side ? roles_.q : roles_.p;
-    const Grid<T> M = store_.grid(roles_.r, p);
-    T others[panel<T>];
-    for (std::size_t s = 0; s < chunk.slabs.size(); ++s) {
-        const Slab& slab = chunk.slabs[s];
-        beside(chunk, s, p, panel_at * panel<T>, others);
-        const Operand<T> operand{M, slab.first, slab.last, panel_at * panel<T>, &chunk.halves[slab.at], lift_};
-        kernels_.highest(operand, others, &tops_[side][panel_at * panel<T>]);
-    }
-    if (store_.problem().symmetric)
-        std::copy_n(&tops_[0][panel_at * panel<T>], panel<T>, &tops_[1][panel_at * panel<T>]);
-}
-
-template <class T>
-void PairTable<T>::pack(const Chunk<T>& chunk, int side, index_t panel_at) {
-    const int p = side ? roles_.q : roles_.p;
-    const index_t begin = panel_at * panel<T>;
-    const Grid<T> M = store_.grid(roles_.r, p);
-    T* const out = reinterpret_cast<T*>(factors_[side].get()) + begin * cut_.capacity;
-    T others[panel<T>], below[panel<T>];
-    for (std::size_t s = 0; s < chunk.slabs.size(); ++s) {
-        const Slab& slab = chunk.slabs[s];
-        beside(chunk, s, p, begin, others);
-        for (index_t c = 0; c < panel<T>; ++c) {
-            const T top = tops_[side][begin + c];
-            below[c] = top > -infinity ? top - others[c] : static_cast<T>(infinity);
-        }
-        const Operand<T> operand{M, slab.first, slab.last, begin, &chunk.halves[slab.at], lift_};
-        if (!kernels_.pack(operand, below, out + slab.at * panel<T>)) continue;
-        for (index_t k = slab.at / run; k <= (slab.at + slab.last - slab.first - 1) / run; ++k)
-            live_[side][panel_at * (cut_.capacity / run) + k] = 1;
-    }
-}
-
-// Exponentials of what each row of the depth weighs, a third of the lift each, below the largest of its slab.
-template <class T>
-void PairTable<T>::weigh_rows(const Chunk<T>& chunk) {
-    row_weights_.resize(cut_.capacity + stretch);
-    slab_tops_.clear();
-    for (const Slab& slab : chunk.slabs) {
-        const T* const halves = &chunk.halves[slab.at];
-        slab_tops_.push_back(*std::max_element(halves, halves + (slab.last - slab.first)));
-        const index_t whole = (slab.last - slab.first + stretch - 1) / stretch * stretch;
-        kernels_.lifted(halves, whole, slab_tops_.back(), lift_ / 3, &row_weights_[slab.at]);
-    }
-}
-
-// As `highest` and `pack`, from stored exponentials; tops are those of each of them.
-template <class T>
-void PairTable<T>::scale(const Chunk<T>& chunk, int side, index_t panel_at, T* stored, bool tops, bool packs) {
-    const int p = side ? roles_.q : roles_.p;
-    const index_t begin = panel_at * panel<T>;
-    const T none = -std::numeric_limits<T>::infinity();
-    const Operand<T> M{store_.grid(roles_.r, p), 0, store_.side(roles_.r).size, begin, zeros_.data(),
-                       lift_ - lift_ / 3 * 2};
-    constexpr std::size_t at_once = 16;  // slabs
-    T own[panel<T>], others[panel<T>], below[panel<T>], exponents[at_once * panel<T>], scales[at_once * panel<T>];
-    std::fill_n(own, panel<T>, none);
-    kernels_.highest(M, zeros_.data(), own);
-    T* const top = &tops_[side][begin];
-    for (std::size_t s = 0; tops && s < chunk.slabs.size(); ++s) {
-        beside(chunk, s, p, begin, others);
-        for (index_t c = 0; c < panel<T>; ++c) top[c] = std::max(top[c], others[c] + own[c] + slab_tops_[s]);
-    }
-    if (tops && store_.problem().symmetric) std::copy_n(top, panel<T>, &tops_[1][begin]);
-    if (!packs) return;
-    for (index_t c = 0; c < panel<T>; ++c) below[c] = own[c] > none ? own[c] : -none;
-    kernels_.pack(M, below, stored);
-    T* const out = reinterpret_cast<T*>(factors_[side].get()) + begin * cut_.capacity;
-    for (std::size_t first = 0; first < chunk.slabs.size(); first += at_once) {
-        const std::size_t last = std::min(chunk.slabs.size(), first + at_once);
-        for (std::size_t s = first; s < last; ++s) {
-            beside(chunk, s, p, begin, others);
-            for (index_t c = 0; c < panel<T>; ++c)
-                exponents[(s - first) * panel<T> + c] =
-                    top[c] > none ? others[c] + own[c] + slab_tops_[s] - top[c] : none;
-        }
-        kernels_.lifted(exponents, static_cast<index_t>(last - first) * panel<T>, T(0), lift_ / 3, scales);
-        for (std::size_t s = first; s < last; ++s) {
-            const Slab& slab = chunk.slabs[s];
-            const T* const v = scales + (s - first) * panel<T>;
-            kernels_.scale(stored + slab.first * panel<T>, &row_weights_[slab.at], v, slab.last - slab.first,
-                           out + slab.at * panel<T>);
-            if (std::all_of(v, v + panel<T>, [](T x) { return x == 0; })) continue;
-            for (index_t k = slab.at / run; k <= (slab.at + slab.last - slab.first - 1) / run; ++k)
-                live_[side][panel_at * (cut_.capacity / run) + k] = 1;
-        }
-    }
 }
 
 template <class T>

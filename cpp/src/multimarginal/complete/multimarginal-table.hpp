@@ -12,6 +12,12 @@
 
 namespace deblai::multimarginal {
 
+// Rough costs in nanoseconds of one thread: of an exponential, of a multiplication in a product.
+template <class T>
+inline constexpr double exponential = sizeof(T) == 4 ? 0.4 : 0.8;
+template <class T>
+inline constexpr double multiplication = sizeof(T) == 4 ? 0.011 : 0.022;
+
 template <class T>
 class PairTable {
 public:
@@ -34,6 +40,7 @@ private:
         index_t capacity;                   // depth of a chunk, in whole runs
         index_t slices;                     // of the runs of a chunk; each adds up its own values
         index_t block_rows, block_columns;  // panels of a task
+        bool deep;                          // the whole table is one block
     };
     static Cut cut(const Problem<T>& problem, const Roles& roles);
     static Roles roles_of(const Problem<T>& problem, int p, int q);
@@ -46,7 +53,12 @@ private:
     void highest(const Chunk<T>& chunk, int side, index_t panel_at);
     void pack(const Chunk<T>& chunk, int side, index_t panel_at);
     void scale(const Chunk<T>& chunk, int side, index_t panel_at, T* stored, bool tops, bool packs);
+    void keep_kernel(int side, index_t begin, T* own, T* stored) const;
+    void raise_tops(const Chunk<T>& chunk, int side, index_t begin, const T* own);
+    void find_slab_tops(const Chunk<T>& chunk);
     void weigh_rows(const Chunk<T>& chunk);
+    static std::size_t own_size(std::size_t columns);
+    bool at_once(const Chunk<T>& chunk, bool tops, bool first);
     bool factors(const Chunk<T>& chunk, bool tops, bool packs);
     bool products(const Chunk<T>& chunk, bool first);
     bool add_slices();
@@ -66,10 +78,10 @@ private:
     double rows_ = 0;                      // of the depth, at most
     bool quick_ = false;                   // factors are products of stored exponentials
     int pause_ = 0, penalty_ = 1;          // tables until that is tried again, and after the next failure
-    std::vector<T> zeros_, row_weights_, slab_tops_;
+    std::vector<T> zeros_, row_weights_, slab_tops_, own_tops_;
     std::vector<T> tops_[2];     // of columns of the factors
     std::vector<char> live_[2];  // runs of a panel that are not zero: panel * runs + run
-    Buffer values_, slices_, factors_[2], stored_;
+    Buffer values_, slices_, factors_[2], stored_, kernel_;
     std::size_t stored_size_ = 0;  // of each thread
 };
 
