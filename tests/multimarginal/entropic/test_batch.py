@@ -30,6 +30,12 @@ def same(one, other):
         assert np.array_equal(p, q)
 
 
+@pytest.fixture(autouse=True)
+def on_threads(monkeypatch):
+    """Small problems run one after the other; here they go on threads, too."""
+    monkeypatch.setattr("deblai.multimarginal._entropic.batch.SMALL", 0.0)
+
+
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("case", CASES)
 def test_a_batch_is_a_loop(case, threads):
@@ -281,3 +287,21 @@ def test_bad_input(ask, message):
     """Designed errors."""
     with pytest.raises(errors.DeblaiError, match=message):
         ask()
+
+
+def test_small_problems_run_one_after_the_other(monkeypatch):
+    """Threads that all wait for Python gain nothing: only problems of many tuples are shared out."""
+    monkeypatch.undo()
+    seen = []
+    inner = deblai.multimarginal._entropic.batch._side_by_side
+    monkeypatch.setattr(
+        "deblai.multimarginal._entropic.batch._side_by_side", lambda *given: (seen.append(given[1]), inner(*given))[1]
+    )
+    rng = np.random.default_rng(0)
+    with deblai.use_backend(threads=2):
+        for n in (9, 40):
+            x = rng.random((2, n, 2))
+            batch = deblai.multimarginal.sinkhorn(x, n_marginals=3, epsilon=0.5)
+            alone = [deblai.multimarginal.sinkhorn(y, n_marginals=3, epsilon=0.5).value for y in x]
+            assert list(batch.value) == alone
+    assert [len(p[0]["points"]) for p in seen] == [40]

@@ -23,6 +23,7 @@ from .._runners import OPERATION
 from .sinkhorn import sinkhorn
 
 BATCH = "multimarginal.sinkhorn_batch"
+SMALL = 3e4  # tuples up to which a problem takes Python longer than the kernels: threads would wait for each other
 PATIENCE = 0.2  # seconds in which sweeps that end anyway may do so after an interrupt
 Watch = Callable[["BatchState"], bool | None]
 
@@ -39,9 +40,9 @@ def sinkhorn_batch(
 ) -> list[MultimarginalResult]:
     """Solve a list of problems of any sizes side by side, each as `sinkhorn` does and with its own stop.
 
-    As many problems run at once as there are threads (on a GPU one after the other); a problem has the threads that
-    its neighbours leave. Every result is that of `sinkhorn` alone, to the bit. Memory is that of the problems that run
-    at once.
+    As many problems run at once as there are threads (on a GPU, and where all are very small, one after the other); a
+    problem has the threads that its neighbours leave. Every result is that of `sinkhorn` alone, to the bit. Memory is
+    that of the problems that run at once.
 
     Parameters
     ----------
@@ -132,7 +133,8 @@ def of_arrays(arguments: dict[str, Any]) -> MultimarginalBatch:
 def _run(operation: str, problems: list[dict[str, Any]], callback: Watch | None) -> list[MultimarginalResult]:
     """Solve problems; an error of one ends all."""
     total = len(problems)
-    workers = min(total, _backend.settings().threads) if all(map(_on_cpu, problems)) else 1
+    apart = all(map(_on_cpu, problems)) and max(map(_terms, problems), default=0.0) >= SMALL
+    workers = min(total, _backend.settings().threads) if apart else 1
     results: list[MultimarginalResult | None] = [None] * total
     try:
         with warnings.catch_warnings():
@@ -288,6 +290,15 @@ def _entry(v: Any, k: int, rank: int) -> Any:
 
 def _arrays(problem: dict[str, Any]) -> list[Any]:
     return [x for name in ("points", "weights", "cost") for _, x in parts_of(problem.get(name)) if library_of(x)]
+
+
+def _terms(problem: dict[str, Any]) -> float:
+    """Return about how many tuples of points a problem has."""
+    given = [x for name in ("points", "cost") for _, x in parts_of(problem.get(name)) if getattr(x, "ndim", 0)]
+    longest = max((float(x.shape[0]) for x in given), default=0.0)
+    points = problem.get("points")
+    count = problem.get("n_marginals") or (len(points) if isinstance(points, list | tuple) else 2)
+    return longest ** float(min(count, 99)) if isinstance(count, int) else 0.0
 
 
 def _on_cpu(problem: dict[str, Any]) -> bool:
