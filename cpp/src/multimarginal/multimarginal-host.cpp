@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <limits>
+#include <numeric>
 
 #include "anderson.hpp"
 #include "deblai/check.hpp"
@@ -20,6 +21,19 @@ double shorten(std::vector<double>& x, const std::vector<double>& from, double m
     if (far <= most) return far;
     for (std::size_t i = 0; i < x.size(); ++i) x[i] = from[i] + (x[i] - from[i]) * (most / far);
     return most;
+}
+
+// Constants that move from one potential to another change nothing, and combinations of past points would let them grow:
+// all means become equal.
+void level(std::vector<double>& x, const std::vector<index_t>& at) {
+    const auto count = static_cast<double>(at.size() - 1);
+    std::vector<double> means;
+    for (std::size_t p = 0; p + 1 < at.size(); ++p)
+        means.push_back(std::accumulate(x.begin() + at[p], x.begin() + at[p + 1], 0.0) /
+                        static_cast<double>(at[p + 1] - at[p]));
+    const double all = std::accumulate(means.begin(), means.end(), 0.0) / count;
+    for (std::size_t p = 0; p + 1 < at.size(); ++p)
+        for (index_t i = at[p]; i < at[p + 1]; ++i) x[i] += all - means[p];
 }
 
 }  // namespace
@@ -114,7 +128,12 @@ Progress iterate(const Problem<T>& q, const Schedule& schedule, Conditionals& su
                  double* values) {
     const std::vector<index_t> at = offsets(q);
     std::vector<double> metric, x(potentials, potentials + at.back()), image, safe = x, lse;
-    for (int p = 0; p < q.distinct(); ++p) metric.insert(metric.end(), sums.weights(p).begin(), sums.weights(p).end());
+    // Points without weight move nothing, but their potentials are wanted, too.
+    constexpr double least = 1e-3;
+    for (int p = 0; p < q.distinct(); ++p)
+        for (const double a : sums.weights(p))
+            metric.push_back(std::max(a, least / static_cast<double>(sums.weights(p).size())));
+    if (schedule.memory > 0 && !q.symmetric) level(x, at);
     Anderson anderson(schedule.memory, metric);
     Progress done{0, false};
     double best = -infinity, lowest = infinity, drift = infinity;  // the highest dual value so far
@@ -169,6 +188,7 @@ Progress iterate(const Problem<T>& q, const Schedule& schedule, Conditionals& su
         } else {
             best = std::max(best, value);
             lowest = std::min(lowest, error);
+            if (schedule.memory > 0 && !q.symmetric) level(image, at);
             safe = image;
             std::copy(q.symmetric ? x.begin() : image.begin(), q.symmetric ? x.end() : image.end(), potentials);
             if (leapt) reach *= 2;

@@ -146,11 +146,9 @@ def plan(costs: Pairs, weights: Sequence[Array], epsilon: float, potentials: Seq
     count = len(weights)
     z = -tensor(costs, count) / epsilon
     for k in range(count):
-        z = z + _along(potentials[k] / epsilon, k, count)
-    pi = np.exp(z)
-    for k in range(count):
-        pi = pi * _along(weights[k], k, count)
-    return np.asarray(pi)
+        with np.errstate(divide="ignore"):
+            z = z + _along(potentials[k] / epsilon + np.log(weights[k]), k, count)
+    return np.asarray(np.exp(z))
 
 
 def minimum(costs: Pairs, counts: Sequence[Array], potentials: Sequence[Array]) -> tuple[float, list[int]]:

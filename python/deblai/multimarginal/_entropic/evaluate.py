@@ -68,6 +68,8 @@ def solve(
             )
             if once and not swept:
                 path.newton(tol)
+            if len(path.history):
+                path.lift()
             e = path.run.evaluate(path.potentials, "points" in wanted, "cost" in wanted)
             # A sweep sees each marginal before the later ones have moved: what counts is the final state.
             met = e.marginal_error <= schedule.tol
@@ -101,7 +103,7 @@ def _gradients(q: Problem, e: Evaluation, potentials: Array, wanted: tuple[str, 
         gradients["weights"] = [None] * len(parts)
         for p, (w, f) in enumerate(zip(q.weights, parts, strict=True)):
             if w is not None:
-                a = np.asarray(q.library.numpy(w), np.float64)
+                a = np.ascontiguousarray(q.library.numpy(w), np.float64)
                 centred = (f - float(a @ f) / a.sum()) * (count / a.sum())
                 gradients["weights"][p] = q.library.export(centred, q.like)
     if "cost" in wanted:
@@ -119,7 +121,7 @@ def potentials_of(q: Problem, flat: Array) -> list[Array]:
         return parts
     means = []
     for w, f in zip(q.weights, parts, strict=True):
-        a = np.ones(len(f)) if w is None else np.asarray(q.library.numpy(w), np.float64)
+        a = np.ones(len(f)) if w is None else np.ascontiguousarray(q.library.numpy(w), np.float64)
         means.append(float(a @ f) / float(a.sum()))
     return [f - (mean - sum(means) / len(means)) for f, mean in zip(parts, means, strict=True)]
 

@@ -38,7 +38,7 @@ def masses(q: Problem) -> Array:
     """Return the marginals, one after the other, in float64."""
     parts = []
     for w, n in zip(q.weights, q.sizes, strict=True):
-        a = np.ones(n) if w is None else np.asarray(q.library.numpy(w), np.float64)
+        a = np.ones(n) if w is None else np.ascontiguousarray(q.library.numpy(w), np.float64)
         parts.append(a / a.sum())
     return np.concatenate(parts)
 

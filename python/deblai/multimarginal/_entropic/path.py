@@ -21,6 +21,7 @@ CHUNK = 100_000  # sweeps of one call of the kernel, which its arrays of errors 
 FIRST, NEXT = 50, 20  # sweeps before Newton's steps, from a cold and from a warm start
 ROUGH, FAIR, FINE = 1e-2, 1e-3, 1e-5  # marginal error of a rung by sweeps, where steps are dear, and by steps
 STEPS = 200  # of Newton's on one rung
+LIGHT = 1e-9  # mass of a point over the mean one, below which it moves nothing
 RATIO = 2.0  # of one rung's epsilon to the next one's
 LARGE = 0.1  # epsilon over the spread of the cost, from which a cold start is near enough
 EVERY = 0.09  # seconds between two reports
@@ -103,23 +104,21 @@ class Path:
             self.history = self.rows(np.array([[e.marginal_error, e.value]]))
             return self.tell(self.history)
 
-        before = len(self.history)
         _newton.ascend(self.q, self.run, self.potentials, tol, min(STEPS, self.left - spare), seen)
-        if len(self.history) > before:
-            self.lift()
 
     def lift(self) -> None:
-        """Give points without weight, which Newton's steps leave alone, the potentials of a sweep."""
-        q, masses = self.q, _newton.masses(self.q)
-        if (masses > 0).all():
+        """Give points of hardly any weight, whose potentials move nothing, those of a plain sweep: f = T(f).
+
+        Newton's steps leave them alone, and the sweeps of symmetric mode are only on their way there.
+        """
+        masses = _newton.masses(self.q)
+        light = masses < LIGHT / len(masses)
+        if not light.any():
             return
-        count = q.n_marginals if q.symmetric else 1  # a sweep over marginals one by one begins with f = T(f)
-        one_by_one = q._replace(points=q.points * count, weights=q.weights * count, sizes=q.sizes * count)
-        if q.symmetric and q.matrices:
-            one_by_one = one_by_one._replace(matrices=q.matrices, shared=True)
-        swept = np.tile(self.potentials, count)
-        runner(one_by_one).sweeps(swept, 1, 0.0, 0, None)
-        self.potentials[masses == 0] = swept[: len(masses)][masses == 0]
+        count = self.q.n_marginals if self.q.symmetric else 1
+        swept = self.potentials.copy()  # in symmetric mode a sweep moves by (T(f) - f) / N, and the last one is measured
+        self.run.sweeps(swept, 2 if self.q.symmetric else 1, -1.0, 0, None)
+        self.potentials[light] += count * (swept - self.potentials)[light]
 
     def descend(self, rungs: tuple[float, ...], newton: bool) -> None:
         """Warm the potentials up on a ladder of epsilon above the problem's, and come back to the problem."""
