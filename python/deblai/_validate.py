@@ -58,6 +58,25 @@ def nonnegative_integer(operation: str, name: str, n: Any) -> int:
         raise type(error)(str(error).replace("a positive integer", "a nonnegative integer")) from None
 
 
+def marginal(operation: str, name: str, k: Any, count: int) -> int:
+    """Return the number of one of so many marginals."""
+    try:
+        found = -1 if isinstance(k, bool) else operator.index(k)
+    except TypeError:
+        found = -1
+    if not 0 <= found < count:
+        raise errors.InvalidValue(f"[{operation}] {name}: expected an integer from 0 to {count - 1}, got {k!r}")
+    return found
+
+
+def pair(operation: str, p: Any, q: Any, count: int) -> tuple[int, int]:
+    """Return the numbers of two different marginals."""
+    found = marginal(operation, "p", p, count), marginal(operation, "q", q, count)
+    if found[0] == found[1]:
+        raise errors.InvalidValue(f"[{operation}] p, q: expected two different marginals, got {p} twice")
+    return found
+
+
 def gradient_names(operation: str, grad: Any, names: tuple[str, ...], given: tuple[str, ...]) -> tuple[str, ...]:
     """Return the names of the arguments whose gradients `grad` asks for; True asks for all that were given."""
     if grad is False or grad is None or (isinstance(grad, tuple) and not grad):

@@ -58,7 +58,34 @@ CASES = {
     "negative": ((X, changed(np.ones(5), 3, -1)), EQUAL, VALUE, "weights: expected finite nonnegative weights"),
     "no mass": ((X, np.zeros(5)), EQUAL, VALUE, "weights: expected a positive finite total mass, got 0"),
     "unknown cost": ((X,), {"cost": "yukawa", **EQUAL}, VALUE, "cost: expected one of 'coulomb', 'log', 'euclidean'"),
-    "cost of points": ((X,), {"cost": C, **EQUAL}, TYPE, "cost: expected one of 'coulomb', 'log', 'euclidean'"),
+    "cost of points": ((X,), {"cost": C, **EQUAL}, TYPE, r"cost: expected a name or .* beside points, got .* \(5, 5\)"),
+    "costs of points": (
+        (X,),
+        {"cost": {(0, 1): C}, **EQUAL},
+        TYPE,
+        "cost: expected a name .* beside points, got a dict",
+    ),
+    "tiny epsilon": ((X,), {"n_marginals": 3, "epsilon": 1e-300}, VALUE, "epsilon: expected a number from 1e-250 to"),
+    "huge epsilon": (
+        (X.astype("f4"),),
+        {"n_marginals": 3, "epsilon": 1e31},
+        VALUE,
+        r"epsilon: expected a number from 1e-30 to 1e\+30, .* got 1e\+31",
+    ),
+    "hours": (
+        ([np.zeros((2, 1))] * 60,),
+        {"cost": "sqeuclidean", "epsilon": 1.0},
+        VALUE,
+        r"n_marginals: expected at most 1e\+15 tuples to a sweep on the complete graph, got 3.5e\+19, which take hours",
+    ),
+    "two axes of weights": (
+        (X, np.ones((5, 1))),
+        EQUAL,
+        VALUE,
+        r"weights: expected \(5,\), or \(B, 5\) for a batch, got shape \(5, 1\)",
+    ),
+    "text init": ((X,), {"init": "a", **EQUAL}, TYPE, "init: expected 5 numbers for marginal 0, got 'a'"),
+    "callback": ((X,), {"callback": 3, **EQUAL}, TYPE, "callback: expected a function of a SinkhornState, got 3"),
     "no points for a name": ((), EQUAL, VALUE, "points: expected points for the cost 'coulomb', got None"),
     "square": ((), {"cost": C[:4], **EQUAL}, VALUE, r"cost: expected shape \(4, 4\), got \(4, 5\)"),
     "vector": ((), {"cost": C[0], **EQUAL}, VALUE, r"cost: expected a matrix \(n, m\), got \(5,\)"),
@@ -174,5 +201,22 @@ def test_pair_marginal_arguments():
     for p, q in ((0, 3), (-1, 1), (0, 0.5)):
         with pytest.raises(VALUE, match="expected an integer from 0 to 2"):
             r.pair_marginal(p, q)
-    with pytest.raises(VALUE, match="expected two different marginals, got 1 twice"):
+    with pytest.raises(VALUE, match=r"\[multimarginal.pair_marginal\] p, q: expected two different .*, got 1 twice"):
         r.pair_marginal(1, 1)
+    assert np.array_equal(r.pair_marginal(*np.arange(2)), r.pair_marginal(0, 1))  # NumPy's integers are integers
+
+
+def test_marginals_too_far_off_for_a_certificate():
+    """float32 at an epsilon where every exponential is 0 or 1: no plan, no exception, valid bounds."""
+    x = ((np.arange(30) + 0.5) / 30).astype("f4")
+    with pytest.warns(deblai.ConvergenceWarning):
+        r = sinkhorn(x, n_marginals=3, epsilon=1e-12, max_iter=200, certify=True)
+    assert not r.converged
+    assert r.lower <= 7.5 * (1 + 1e-7)
+    assert r.upper >= 7.5 * (1 - 1e-7)
+
+
+def test_a_batch_without_epsilon():
+    """Names the problem."""
+    with pytest.raises(VALUE, match=r"\[multimarginal.sinkhorn_batch\] problems\[0\]: expected an epsilon"):
+        deblai.multimarginal.sinkhorn_batch([{"points": X, "n_marginals": 2}])

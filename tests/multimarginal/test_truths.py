@@ -104,8 +104,19 @@ def test_gaussians(N, gamma):
     r = sinkhorn(x, a, n_marginals=N, cost=deblai.costs.Harmonic(gamma), epsilon=0.5, tol=1e-9)
     a /= a.sum()
     covariance, value = gaussian(np.sqrt(a @ x**2), N, gamma, 0.5)
-    assert float(r.value) == pytest.approx(value, rel=1e-5)
-    assert x @ r.pair_marginal() @ x == pytest.approx(covariance, rel=1e-5)
+    assert float(r.value) == pytest.approx(value, abs=1e-5)
+    assert x @ r.pair_marginal() @ x == pytest.approx(covariance, abs=1e-5)
+
+
+@pytest.mark.parametrize(("N", "gamma", "s"), [(3, -0.5, 1.5), (2, 1.0, 0.6), (4, 0.3, 0.8)])
+def test_gaussians_of_another_width(N, gamma, s):
+    """The formula away from s = 1, to 1e-5."""
+    x = np.linspace(-6 * s, 6 * s, 91)
+    a = np.exp(-x * x / (2 * s * s))
+    r = sinkhorn(x, a, n_marginals=N, cost=deblai.costs.Harmonic(gamma), epsilon=0.5, tol=1e-9)
+    covariance, value = gaussian(s, N, gamma, 0.5)
+    assert float(r.value) == pytest.approx(value, abs=1e-5)
+    assert x @ r.pair_marginal() @ x == pytest.approx(covariance, abs=1e-5)
 
 
 def test_published_value_of_81_points():

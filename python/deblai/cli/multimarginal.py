@@ -3,6 +3,7 @@
 Examples: python -m deblai multimarginal points.npy -N 3 --weights density.npy --epsilon 0.01 --plot pairs.png
           python -m deblai multimarginal --density photo.png -N 2 --epsilon 0.05 --out pairs.npz --plot pairs.png
           python -m deblai multimarginal x.npy y.npy z.npy --cost sqeuclidean --epsilon 0.1 --out result.npz
+          python -m deblai multimarginal x.npy y.npy z.npy --graph chain --cost sqeuclidean --epsilon 0.1 --certify
           python -m deblai multimarginal --matrix cost.npy -N 4 --epsilon 0.1
 """
 
@@ -21,6 +22,7 @@ from .._extras import require
 from ..measures import Grid
 from ..multimarginal import sinkhorn
 from ..multimarginal._entropic.sinkhorn import SinkhornState
+from ..multimarginal._graph import NAMES
 from ..results import MultimarginalResult
 from .files import HELP, IMAGES, PLOTS, load, load_image, require_ending, save_figure
 from .say import print_json, progress, remark, unwarned
@@ -42,6 +44,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="COST",
         help="coulomb (default), log, euclidean, sqeuclidean, repulsive-harmonic, or with parameters riesz:S, "
         "yukawa:KAPPA, soft-coulomb:A, power:P, harmonic:STRENGTH; the middle three also with :STRENGTH; of all pairs",
+    )
+    parser.add_argument(
+        "--graph",
+        default="complete",
+        metavar="GRAPH",
+        help="which pairs have a cost: complete (default), chain, ring, star, or pairs as in 0-1,1-2,1-3",
     )
     parser.add_argument(
         "--density",
@@ -86,6 +94,7 @@ def run(options: argparse.Namespace) -> int:
                 weights,
                 n_marginals=count,
                 cost=cost,
+                graph=_graph(options.graph),
                 epsilon=options.epsilon,
                 tol=options.tol,
                 max_iter=options.max_iter,
@@ -105,14 +114,17 @@ def run(options: argparse.Namespace) -> int:
         _write(result, options.out, points, weights)
     if options.plot:
         _draw(options, points, result)
-    potentials = [result.potentials] if count else list(result.potentials)
+    potentials = result.potentials if isinstance(result.potentials, list) else [result.potentials]
     names = ["value", "value_linear", "marginal_error", "converged", "n_iter", "epsilon", "n_marginals", "backend"]
     if options.certify:
-        names += ["lower", "upper", "value_lower", "value_upper", "certified"]
+        names += ["lower", "upper", "certified"]
+    if options.certify or options.gap is not None:
+        names += ["value_lower", "value_upper"]
     report = {name: getattr(result, name) for name in names}
     report |= {
         "n": [len(f) for f in potentials],
         "cost": options.matrix or options.cost,
+        "graph": options.graph,
         **({"density": options.density} if options.density else {}),
         "dtype": str(potentials[0].dtype),
         "seconds": round(seconds, 6),
@@ -211,6 +223,18 @@ def _cost(name: str) -> Any:
         raise errors.InvalidValue(f"[multimarginal] --cost: expected {kind}:{wanted}, got {name}") from error
 
 
+def _graph(name: str) -> Any:
+    """Return a name, or the pairs of "0-1,1-2"."""
+    if name in NAMES:
+        return name
+    try:
+        return [(int(p), int(q)) for p, q in (edge.split("-") for edge in name.split(","))]
+    except ValueError as error:
+        raise errors.InvalidValue(
+            f"[multimarginal] --graph: expected {', '.join(NAMES)}, or pairs as in 0-1,1-2, got {name}"
+        ) from error
+
+
 def _write(result: MultimarginalResult, path: str, points: Any, weights: Any, pairs: bool = True) -> None:
     several = isinstance(result.potentials, list)
     arrays = {f"potentials_{p}": f for p, f in enumerate(result.potentials)} if several else {}
@@ -233,7 +257,8 @@ def _draw(options: argparse.Namespace, points: Any, result: MultimarginalResult)
     equal = options.n_marginals is not None and (options.density or len(options.points) == 1)
     flat: Any = None if points is None else _line(points) if equal else [_line(x) for x in points]
     ax = figure.subplots()
-    plot.pair_density(result, flat, maps=repulsive and equal and flat.ndim == 1, ax=ax)
+    maps = repulsive and equal and flat.ndim == 1 and options.graph == "complete"
+    plot.pair_density(result, flat, maps=maps, ax=ax)
     if ax.get_legend_handles_labels()[1]:
         ax.legend(frameon=False, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, 1.1))
     save_figure(figure, options.plot)

@@ -145,6 +145,12 @@ def problem(
     matrices: dict[str, Any] = {}
     shared = False
     if by_points:
+        if isinstance(cost, dict) or hasattr(cost, "shape"):
+            matrices_given = "a dict" if isinstance(cost, dict) else f"an array of shape {tuple(cost.shape)}"
+            raise errors.InvalidType(
+                f"[{operation}] cost: expected a name or a cost of deblai.costs beside points, got {matrices_given}; "
+                "matrices stand alone (points=None)"
+            )
         pair_cost = costs.named(operation, cost)
     else:
         if isinstance(cost, str | costs.PairCost):
@@ -177,6 +183,12 @@ def problem(
             want = (first, first) if shared else (sizes[p], sizes[q])
             if tuple(c.shape) != want:
                 raise errors.InvalidValue(f"[{operation}] {name}: expected shape {want}, got {tuple(c.shape)}")
+    largest = 1e30 if library.dtype(pts[0] if by_points else mats[0]) == "float32" else 1e250
+    if not 1 / largest <= epsilon <= largest:
+        raise errors.InvalidValue(
+            f"[{operation}] epsilon: expected a number from {1 / largest:g} to {largest:g}, by which costs of this "
+            f"dtype can be divided, got {epsilon!r}"
+        )
     like_name = "points" if by_points else "cost"
     for p, w in enumerate(wts):
         name = "weights" if symmetric else f"weights[{p}]"

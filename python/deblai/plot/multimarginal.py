@@ -63,6 +63,10 @@ def pair_density(
     if not hasattr(result, "pair_marginal"):
         raise errors.InvalidType(f"[{OPERATION}] result: expected one with pair marginals, got {type(result).__name__}")
     plan = np.asarray(numpy(result.pair_marginal(*pair)), np.float64)
+    if plan.ndim != 2:
+        raise errors.InvalidType(
+            f"[{OPERATION}] result: expected that of one problem, got a batch of {len(plan)}; draw result[k]"
+        )
     several = isinstance(points, list | tuple)
     both = [points[k] if several else points for k in pair]
     x, y = (None if v is None else np.asarray(numpy(v), np.float64) for v in both)

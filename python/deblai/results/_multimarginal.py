@@ -40,7 +40,8 @@ class MultimarginalResult:
     marginal_error : float
         The largest L1 distance between a marginal of the plan and what it should be, of the final potentials.
     converged : bool
-        Whether `marginal_error` is at most `tol`.
+        Whether `marginal_error` is at most `tol` and, where `gap` was given, the certified interval of the entropic
+        optimum at most that wide (`tol` then counts only if it was given as well).
     n_iter : int
         Sweeps over all potentials and Newton steps, those of annealing included.
     history : array (n_iter, 3)
@@ -129,7 +130,7 @@ class MultimarginalResult:
         try:
             return replace(self, **self._plans.certified(budget))
         except KeyboardInterrupt:
-            raise errors.Interrupted("[certify] interrupted", self) from None
+            raise errors.Interrupted("[multimarginal.certify] interrupted", self) from None
 
     def pair_marginal(self, p: int = 0, q: int = 1) -> Any:
         """Return the plan's marginal of the pair (p, q), shape (n_p, n_q): the pair density where marginals are equal.

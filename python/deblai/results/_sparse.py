@@ -77,20 +77,14 @@ class SparseResult:
 
         Of memory n_p n_q, whatever N.
         """
-        for name, k in (("p", p), ("q", q)):
-            if not (isinstance(k, int) and 0 <= k < self.n_marginals):
-                raise errors.InvalidValue(
-                    f"[pair_marginal] {name}: expected an integer from 0 to {self.n_marginals - 1}, got {k!r}"
-                )
-        if p == q:
-            raise errors.InvalidValue(f"[pair_marginal] p, q: expected two different marginals, got {p} twice")
+        p, q = _validate.pair("multimarginal.pair_marginal", p, q, self.n_marginals)
         pair = pair_of(_host(self.tuples), np.asarray(_host(self.masses), np.float64), self._sizes, p, q)
         return (library_of(self._like) or NUMPY).export(pair, self._like)
 
     def sample(self, k: int, rng: Any = None) -> Array:
         """Draw k independent tuples of the plan: indices of points, a NumPy array (k, N)."""
-        k = _validate.positive_integer("sample", "k", k)
-        generator = _rng.generator("sample", rng)
+        k = _validate.positive_integer("multimarginal.sample", "k", k)
+        generator = _rng.generator("multimarginal.sample", rng)
         masses = np.asarray(_host(self.masses), np.float64)
         drawn = _host(self.tuples)[generator.choice(len(masses), size=k, p=masses / masses.sum())]
         return np.asarray(generator.permuted(drawn, axis=1) if self._symmetric else drawn)
@@ -98,7 +92,7 @@ class SparseResult:
     def plan(self) -> Any:
         """Return the whole plan, n_1 x ... x n_N entries: for small problems."""
         sizes = self._sizes * self.n_marginals if self._symmetric else self._sizes
-        _backend.require_memory("plan", int(min(8 * float(np.prod([float(n) for n in sizes])), 2**62)))
+        _backend.require_memory("multimarginal.plan", int(min(8 * float(np.prod([float(n) for n in sizes])), 2**62)))
         whole = np.zeros(sizes)
         tuples, masses = _host(self.tuples), np.asarray(_host(self.masses), np.float64)
         orders = list(permutations(range(self.n_marginals))) if self._symmetric else [tuple(range(self.n_marginals))]
@@ -175,7 +169,7 @@ class SeidlResult:
         """
         at = (np.arange(1000) + 0.5) / 1000 if u is None else np.atleast_1d(np.asarray(_host(u), np.float64))
         if at.ndim != 1 or not ((at > 0) & (at < 1)).all():
-            raise errors.InvalidValue("[comotion] u: expected masses between 0 and 1, shape (m,)")
+            raise errors.InvalidValue("[multimarginal.comotion] u: expected masses between 0 and 1, shape (m,)")
         return self._positions(at)
 
     def maps(self, x: Any) -> Array:
@@ -186,7 +180,7 @@ class SeidlResult:
         """
         at = np.atleast_1d(np.asarray(_host(x), np.float64))
         if at.ndim != 1 or np.isnan(at).any():
-            raise errors.InvalidValue("[maps] x: expected points of the line, shape (m,)")
+            raise errors.InvalidValue("[multimarginal.maps] x: expected points of the line, shape (m,), without nan")
         return self._positions(self._cdf(at))
 
     def potential(self, x: Any) -> Array:
@@ -196,20 +190,21 @@ class SeidlResult:
         :math:`\sum_k u(f_k) = c`.
         """
         if self._potential is None:
-            raise errors.InvalidValue("[potential] x: expected the result of a law; points have .potentials")
+            raise errors.InvalidValue(
+                "[multimarginal.potential] x: expected the result of a law; points have .potentials"
+            )
         at = np.atleast_1d(np.asarray(_host(x), np.float64))
         if at.ndim != 1 or not np.isfinite(at).all():
-            raise errors.InvalidValue("[potential] x: expected finite points of the line, shape (m,)")
+            raise errors.InvalidValue("[multimarginal.potential] x: expected finite points of the line, shape (m,)")
         return self._potential(at)
 
     def pair_marginal(self, p: int = 0, q: int = 1) -> Any:
         """Return the pair density of points, shape (n, n)."""
         if self.tuples is None:
-            raise errors.InvalidValue("[pair_marginal] expected the result of points; a law's pairs lie on .maps(x)")
-        if p == q or not all(isinstance(k, int) and 0 <= k < self.n_marginals for k in (p, q)):
             raise errors.InvalidValue(
-                f"[pair_marginal] p, q: expected two different integers from 0 to {self.n_marginals - 1}, got {p}, {q}"
+                "[multimarginal.pair_marginal] expected the result of points; a law's pairs lie on .maps(x)"
             )
+        p, q = _validate.pair("multimarginal.pair_marginal", p, q, self.n_marginals)
         masses = np.asarray(_host(self.masses), np.float64)
         pair = pair_of(_host(self.tuples), masses, (self._size,), p, q)
         return (library_of(self._like) or NUMPY).export(pair, self._like)

@@ -303,7 +303,7 @@ def test_ctrl_c_while_certifying(monkeypatch):
 def test_bad_arguments():
     """Named by function and argument."""
     r = sinkhorn(midpoints(4), n_marginals=2, epsilon=1.0)
-    with pytest.raises(errors.InvalidType, match=r"\[certify\] budget: expected a positive integer"):
+    with pytest.raises(errors.InvalidType, match=r"\[multimarginal.certify\] budget: expected a positive integer"):
         r.certify(budget=1.5)
     with pytest.raises(errors.InvalidType, match=r"\[multimarginal.sinkhorn\] budget: expected a positive integer"):
         sinkhorn(midpoints(4), n_marginals=2, epsilon=1.0, budget="much")

@@ -4,7 +4,7 @@ import deblai
 import numpy as np
 import pytest
 from deblai.multimarginal import sinkhorn
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 # sizes, dimension, cost
@@ -99,6 +99,33 @@ def test_symmetric_mode_is_general_mode(N, cost):
     assert np.allclose(one.pair_marginal(), one.pair_marginal().T, atol=1e-11)
     for name in ("points", "weights"):
         assert np.allclose(sum(many.grad[name]), one.grad[name], atol=1e-8)
+
+
+@given(
+    st.integers(2, 4),
+    st.lists(st.tuples(st.floats(-2, 2, width=32), st.sampled_from([0.0, 1e-12, 0.3, 1.0])), min_size=2, max_size=6),
+    st.sampled_from(["coulomb", "repulsive-harmonic", "euclidean", deblai.costs.SoftCoulomb(0.5)]),
+    st.floats(0.3, 2),
+)
+def test_symmetric_mode_is_general_mode_whatever_the_weights(N, marginal, cost, epsilon):
+    """Value, pair density and the potential of every point, also where hardly any mass is: f = T(f) there."""
+    x, a = (np.array(v) for v in zip(*marginal, strict=True))
+    assume(a.sum() > 0.2)
+    if cost == "coulomb":  # enough room for N particles in different places
+        assume(len(np.unique(x)) == len(x))
+        assume(np.diff(np.sort(x)).min() > 0.05)
+        assume(a.max() * N <= 0.99 * a.sum())
+    solve = {"cost": cost, "epsilon": epsilon, "tol": 1e-11, "max_iter": 50_000}
+    one, many = sinkhorn(x, a, n_marginals=N, **solve), sinkhorn([x] * N, [a] * N, **solve)
+    scale = 1 + abs(float(one.value))
+    assert float(one.value) == pytest.approx(float(many.value), abs=1e-8 * scale)
+    assert np.allclose(many.pair_marginal(0, N - 1), one.pair_marginal(), atol=1e-8)
+    again = sinkhorn([x] * N, [a] * N, **{**solve, "init": [one.potentials] * N, "max_iter": 1, "memory": 0})
+    assert np.allclose(
+        again.potentials[0] - again.potentials[0][a > 0.1].mean(),
+        one.potentials - one.potentials[a > 0.1].mean(),
+        atol=1e-6 * scale,
+    )
 
 
 def test_matrices_say_the_same_as_points():
@@ -239,3 +266,22 @@ def test_properties(points, epsilon, shift):
     ):
         assert float(sinkhorn(other, **solve).value) == pytest.approx(float(r.value), abs=1e-8)
     assert float(r.value) >= float(r.value_linear) - 1e-9  # KL >= 0
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+def test_a_result_is_of_what_was_solved(library, get):
+    """Arrays that the caller changes afterwards do not change what a result says, nor what it certifies."""
+    lib = get(library)
+    rng = np.random.default_rng(3)
+    points, weights = lib.array(rng.random((6, 2)), "float64"), lib.array(rng.random(6) + 1, "float64")
+    matrix = lib.array(np.abs(np.subtract.outer(np.arange(5.0), np.arange(5.0))), "float64")
+    for given_, changed in (((points, weights), (points, weights)), ((), (matrix,))):
+        cost = {"cost": "sqeuclidean"} if given_ else {"cost": matrix}
+        r = sinkhorn(*given_, n_marginals=3, epsilon=0.3, **cost)
+        before = [r.pair_marginal(), r.plan(), r.sample(5, rng=0)]
+        bounds = r.certify()
+        for v in changed:
+            v *= 3.0
+        for one, other in zip(before, [r.pair_marginal(), r.plan(), r.sample(5, rng=0)], strict=True):
+            assert np.array_equal(lib.numpy(one), lib.numpy(other))
+        assert (bounds.lower, bounds.upper) == ((again := r.certify()).lower, again.upper)

@@ -32,6 +32,14 @@ def dense(costs, weights):
     return found.fun if found.status == 0 else None
 
 
+@pytest.mark.parametrize(("N", "n", "truth"), [(2, 12, -1 / 3), (3, 9, -3 / 4)])
+def test_repulsive_harmonic_of_the_uniform_density(N, n, truth):
+    """T19: -N^2 Var where a constant sum is feasible; n midpoints of U[0, 1] have the variance (1 - n^-2) / 12."""
+    r = linear_program(midpoints(n), n_marginals=N, cost="repulsive-harmonic")
+    assert float(r.value) == pytest.approx(truth * (1 - n**-2), rel=1e-12)
+    assert r.certified
+
+
 def test_small_truths():
     """T15: three electrons on seven midpoints, 473/60. T16: two on three, infinite diagonal, 5/2, P_ij = 1/6."""
     r = linear_program(midpoints(7), n_marginals=3)

@@ -89,6 +89,11 @@ def sinkhorn_batch(
         if "callback" in p or is_batch(p.get("points"), p.get("weights"), p.get("cost")):
             wanted = "one problem without a callback of its own" if "callback" in p else "one problem, not a batch"
             raise errors.InvalidValue(f"[{BATCH}] problems[{k}]: expected {wanted}")
+    for k, p in enumerate(whole):
+        if "epsilon" not in p:
+            raise errors.InvalidValue(
+                f"[{BATCH}] problems[{k}]: expected an epsilon, its own or a common one, got none"
+            )
     results = _run(BATCH, whole, callback)
     _warn(BATCH, results, 3)
     return results
@@ -112,6 +117,12 @@ def of_arrays(arguments: dict[str, Any]) -> MultimarginalBatch:
             raise errors.InvalidValue(f"[{OPERATION}] {name}: expected {total} problems to match {first}, got {size}")
     if total == 0:
         raise errors.InvalidValue(f"[{OPERATION}] {first}: expected at least one problem, got none")
+    points, weights = arguments["points"], arguments["weights"]
+    if getattr(weights, "ndim", 0) == 2 and getattr(points, "ndim", 3) < 3 and weights.shape[1] != points.shape[0]:
+        n = points.shape[0]
+        raise errors.InvalidValue(
+            f"[{OPERATION}] weights: expected ({n},), or (B, {n}) for a batch, got shape {tuple(weights.shape)}"
+        )
     library = next((lib for each in parts for _, x in each if (lib := library_of(x))), NUMPY)
     if any(is_tracer(x) for each in parts for _, x in each):
         from ...jax import multimarginal as traced

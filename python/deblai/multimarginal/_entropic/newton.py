@@ -56,11 +56,16 @@ class System(NamedTuple):
         live = np.flatnonzero((self.marginals > 0) & (self.wanted > 0))
         scale = 1 / np.sqrt(self.marginals[live])
         scaled = self.matrix[np.ix_(live, live)]
-        scaled *= scale[:, None]
-        scaled *= scale
+        with np.errstate(invalid="ignore"):  # subnormal marginals have no inverse
+            scaled *= scale[:, None]
+            scaled *= scale
         # Constants that move between marginals change nothing: the least damping makes the matrix regular.
         scaled.flat[:: len(live) + 1] += max(damping, FLOOR)
-        d[live] = np.linalg.solve(scaled, missing[live] * scale) * scale
+        try:
+            with np.errstate(invalid="ignore"):
+                d[live] = np.linalg.solve(scaled, missing[live] * scale) * scale
+        except np.linalg.LinAlgError:  # marginals so far off that a row is nothing but zeros
+            d[live] = np.nan
         return d
 
 

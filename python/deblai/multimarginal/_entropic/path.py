@@ -116,7 +116,9 @@ class Path:
         if not light.any():
             return
         count = self.q.n_marginals if self.q.symmetric else 1
-        swept = self.potentials.copy()  # in symmetric mode a sweep moves by (T(f) - f) / N, and the last one is measured
+        swept = (
+            self.potentials.copy()
+        )  # in symmetric mode a sweep moves by (T(f) - f) / N, and the last one is measured
         self.run.sweeps(swept, 2 if self.q.symmetric else 1, -1.0, 0, None)
         self.potentials[light] += count * (swept - self.potentials)[light]
 

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
-from math import inf
+from math import comb, inf, log
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from ..._array import TORCH, TRACED
 from ...results import MultimarginalResult
 from .._plans.reading import Reading
 from .._problem import Problem, is_batch, problem
-from .._runners import OPERATION
+from .._runners import OPERATION, runner
 from .certify import certify as intervals
 from .evaluate import Array, Outcome, Schedule, Stopped, potentials_of, solve
 from .newton import LIMIT
@@ -25,6 +25,8 @@ from .path import Seen, Watch
 
 NAMES = ("points", "weights", "cost")
 
+
+TERMS = 1e15  # of a sweep: some hours on two cores
 
 METHODS = ("auto", "sinkhorn", "newton")
 
@@ -150,7 +152,8 @@ def sinkhorn(
     ------
     InvalidValue
         Shapes that do not fit, NaN, negative weights, epsilon <= 0, or no plan of finite cost: a point that can meet no
-        others, or carries more than 1/N of the mass where its cost with itself is infinite.
+        others, or carries more than 1/N of the mass where its cost with itself is infinite. More than 10^15 tuples to a
+        sweep on the complete graph.
     InvalidType
         Mixed libraries, devices or dtypes; anything but float32 and float64.
     OutOfMemory
@@ -221,7 +224,10 @@ def sinkhorn(
     budget = _budget(OPERATION, budget)
     if not isinstance(certify, bool):
         raise errors.InvalidType(f"[{OPERATION}] certify: expected True or False, got {certify!r}")
+    if not (callback is None or callable(callback)):
+        raise errors.InvalidType(f"[{OPERATION}] callback: expected a function of a SinkhornState, got {callback!r}")
     start = _start(q, init)
+    _require_time(q)
     if q.library is TRACED:
         from ...jax import multimarginal as traced
 
@@ -257,6 +263,24 @@ def sinkhorn(
             stacklevel=2,
         )
     return result.certify(budget=budget) if certify else result
+
+
+def _require_time(q: Problem) -> None:
+    """Raise where one sweep on the complete graph would take hours."""
+    N = q.n_marginals
+    if q.edges is not None or N < 3:
+        return
+    if q.symmetric:
+        n = q.sizes[0]
+        terms = 0.5 * float(n) ** 2 * float(min(comb(n + N - 3, N - 2), 10**200))
+    else:
+        terms = N / 2 * float(np.exp(min(sum(map(log, q.sizes)), 600.0)))
+    if terms > TERMS:
+        runner(q)  # what does not fit in memory says so first
+        raise errors.InvalidValue(
+            f"[{OPERATION}] n_marginals: expected at most {TERMS:.0e} tuples to a sweep on the complete graph, got "
+            f"{terms:.1e}, which take hours: fewer points or marginals, a graph, or multimarginal.genetic"
+        )
 
 
 def _budget(operation: str, budget: Any) -> int | None:
@@ -329,7 +353,12 @@ def _start(q: Problem, init: Any) -> Array:
         raise errors.InvalidValue(f"[{OPERATION}] init: expected {len(q.sizes)} potentials, got {len(parts)}")
     host = []
     for p, (part, n) in enumerate(zip(parts, q.sizes, strict=True)):
-        array = np.asarray(q.library.numpy(part) if type(part) is type(q.like) else part, np.float64)
+        try:
+            array = np.asarray(q.library.numpy(part) if type(part) is type(q.like) else part, np.float64)
+        except (TypeError, ValueError):
+            raise errors.InvalidType(
+                f"[{OPERATION}] init: expected {n} numbers for marginal {p}, got {part!r}"
+            ) from None
         if array.shape != (n,) or not np.isfinite(array).all():
             raise errors.InvalidValue(
                 f"[{OPERATION}] init: expected {n} finite values for marginal {p}, got shape {array.shape}"
@@ -375,7 +404,17 @@ class _Plans(Reading):
 
     def certified(self, budget: Any) -> dict[str, Any]:
         """Return the fields of the intervals that the potentials certify."""
-        return intervals(self.q, self.potentials, _budget("certify", budget))._asdict()
+        return intervals(self.q, self.potentials, _budget("multimarginal.certify", budget))._asdict()
+
+
+def _kept(q: Problem) -> Problem:
+    """Return the problem with arrays of its own: a result is of what was solved, whatever becomes of the caller's."""
+    copies: dict[int, Any] = {}
+
+    def copied(arrays: list[Any]) -> list[Any]:
+        return [None if v is None else copies.setdefault(id(v), q.library.copy(v)) for v in arrays]
+
+    return q._replace(points=copied(q.points), weights=copied(q.weights), matrices=copied(q.matrices))
 
 
 def _result(q: Problem, outcome: Outcome, value: Any, grad: dict[str, Any]) -> MultimarginalResult:
@@ -395,5 +434,5 @@ def _result(q: Problem, outcome: Outcome, value: Any, grad: dict[str, Any]) -> M
         grad=grad,
         backend=outcome.backend,
         exact_rows=outcome.exact_rows,
-        _plans=_Plans(q, outcome.potentials),
+        _plans=_Plans(_kept(q), outcome.potentials),
     )

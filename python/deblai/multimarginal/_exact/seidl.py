@@ -52,7 +52,8 @@ def seidl(points: Any, weights: Any = None, *, n_marginals: int, cost: Any = "co
     n_marginals : int
         The number N >= 2 of particles.
     cost : str or cost of `deblai.costs`, default "coulomb"
-        Convex and decreasing in the distance: "coulomb", "log", `costs.Riesz(s)`.
+        Convex and decreasing in the distance: "coulomb", "log", `costs.Riesz`, `costs.Yukawa`, or `costs.Power` with an
+        exponent of at most 1 and a negative strength.
 
     Returns
     -------
@@ -165,12 +166,17 @@ class prove:
         x, w = at[order], mass[order]
         places, place = np.unique(x, return_inverse=True)
         together = np.bincount(place, weights=w)
+        radial = _Radial(pair)
         if (together * count > 1 + tol).any():
             raise errors.InvalidValue(
                 f"[{operation}] weights: expected at most 1/{count} of the mass in one place, got "
-                f"{together.max():.6g} at {places[together.argmax()]:.6g}: no plan has a finite cost"
+                f"{together.max():.6g} at {places[together.argmax()]:.6g}: "
+                + (
+                    "no plan has a finite cost"
+                    if np.isinf(radial(np.zeros(1))[0])
+                    else "particles would sit together, of which these maps know nothing; use linear_program or genetic"
+                )
             )
-        radial = _Radial(pair)
         where, self.masses = _line.tuples(_line.steps(w, count, tol), w, count)
         # The potential sees places: points in one place may be what no further mass fits beside.
         f, rounding = _line.potential(_line.steps(together, count, tol), together, places, radial, count)

@@ -28,7 +28,7 @@ class Reading:
 
     def pair(self, p: int, r: int) -> Any:
         """Return the plan of the pair (p, r)."""
-        self._indices("pair_marginal", (p, r), ("p", "q"))
+        self._indices("multimarginal.pair_marginal", (p, r), ("p", "q"))
         plan = pair_plan(self.q, self.potentials, (min(p, r), max(p, r)))
         return plan if p < r else plan.T
 
@@ -117,8 +117,7 @@ class Reading:
     def _indices(self, operation: str, indices: Sequence[Any], names: Sequence[str] = ()) -> None:
         count = self.q.n_marginals
         for name, k in zip(names or ["indices"] * len(indices), indices, strict=True):
-            if not (isinstance(k, int) and 0 <= k < count):
-                raise errors.InvalidValue(f"[{operation}] {name}: expected an integer from 0 to {count - 1}, got {k!r}")
+            _validate.marginal(operation, name, k, count)
         if len(set(indices)) < len(indices):
             twice = next(k for k in indices if list(indices).count(k) > 1)
             name = ", ".join(names) or "indices"
