@@ -44,6 +44,12 @@ CASES = {
         r"points\[1\]: expected finite values, got nan at",
     ),
     "inf": ((changed(X, (0, 0), np.inf),), EQUAL, VALUE, r"points: expected finite values, got inf at \[0, 0\]"),
+    "squares that overflow": (
+        ([X, changed(Y, (0, 1), 1e200)],),
+        TWO,
+        VALUE,
+        r"points\[1\]: expected coordinates up to 7.1e\+152, whose squares are finite, got 1e\+200",
+    ),
     "dtype": (([X, Y.astype("f4")],), TWO, TYPE, r"points\[1\]: expected float64 to match points\[0\], got float32"),
     "complex": ((X + 1j,), EQUAL, TYPE, "points: expected float32 or float64, got complex128"),
     "text points": (("points",), EQUAL, TYPE, "points: expected an array of NumPy, PyTorch, JAX or CuPy"),

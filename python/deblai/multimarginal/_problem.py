@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from itertools import combinations
 from typing import Any, NamedTuple
 
 from .. import _validate, costs, errors
-from .._array import TORCH, Library, gather, library_of
+from .._array import NUMPY, TORCH, Library, gather, library_of
 from ._graph import Edges, edges_of, is_complete
 
 
@@ -115,6 +116,18 @@ def _sizes(operation: str, matrices: list[Any], edges: Edges, weights: list[Any]
     return sizes
 
 
+def _require_squares(operation: str, name: str, library: Library, x: Any) -> None:
+    """Raise where squared distances would overflow: infinite costs forbid pairs."""
+    if library.device(x) != "cpu" or library not in (NUMPY, TORCH):
+        return
+    largest = (1e18 if library.dtype(x) == "float32" else 1e153) / math.sqrt(x.shape[1])
+    most = float(abs(x).max())
+    if largest < most < math.inf:
+        raise errors.InvalidValue(
+            f"[{operation}] {name}: expected coordinates up to {largest:.1e}, whose squares are finite, got {most:g}"
+        )
+
+
 def problem(
     operation: str, points: Any, weights: Any, n_marginals: Any, cost: Any, epsilon: Any, graph: Any = None
 ) -> Problem:
@@ -170,6 +183,7 @@ def problem(
         for p, x in enumerate(pts):
             name = "points" if symmetric else f"points[{p}]"
             pts[p] = _validate.points(operation, name, x, pts[0] if p else None, "points[0]")
+            _require_squares(operation, name, library, pts[p])
         sizes = [int(x.shape[0]) for x in pts]
     else:
         matrices = dict(zip(matrices, mats, strict=True))
