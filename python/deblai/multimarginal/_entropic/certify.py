@@ -24,8 +24,10 @@ from ... import _backend, errors
 from .. import _tuples
 from .._problem import Problem
 from .._runners import OPERATION, runner
+from . import blocks as _blocks
 from . import coupling as _coupling
 from . import newton as _newton
+from . import repair as _repair
 
 ROUNDING = 2.0**-48
 SMALL = 600  # points up to which triples are solved where N marginals are too many
@@ -50,7 +52,8 @@ class _Bounds:
         self.h, self.f = h, potentials
         self.a = _newton.masses(self.h)
         self.run = runner(h)
-        self.newton = _newton.possible(self.h)
+        self.parts = None if h.edges is None else _blocks.pieces(h, potentials, self.a)  # None: of one block
+        self.newton = self.parts is None and _newton.possible(self.h)
         self.e = self.run.evaluate(potentials, False, self.newton)
         self.count = self.h.n_marginals if self.h.symmetric else 1
         self.least, negative = _tuples.least(self.h)
@@ -82,7 +85,8 @@ class _Bounds:
         """Return upper bounds of OT_0 and OT_epsilon from the corrected plan; inf where it is not positive."""
         if not self.newton or not np.isfinite(self.e.marginals).all():
             return inf, inf
-        system = _newton.system(self.h, self.e.plans, self.a)
+        system = _newton.system(self.h, self.run, self.f, self.e, self.a)
+        assert isinstance(system, _newton.System)
         d, left = np.zeros_like(self.a), self.a - system.marginals
         for _ in range(2):  # what rounding and the damping of the first solution leave
             d += system.correction(left)
@@ -96,13 +100,20 @@ class _Bounds:
         value_upper = self.dual(self.a, self.f + self.h.epsilon * d)
         return self.outwards(upper + off), self.outwards(value_upper + off)
 
-    def scaled(self) -> tuple[float, float]:
-        """Return upper bounds of OT_0 and OT_epsilon from mixtures of the scaled plan and couplings of the rest."""
-        h, a = self.h, self.a
+    def shrunk(self) -> Array:
+        """Return potentials whose plan has marginals of at most those wanted."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            scale = np.where(a > 0, np.minimum(1.0, a / self.e.marginals), 1.0) * (1 - min(self.margin, 0.5))
+            scale = np.where(self.a > 0, np.minimum(1.0, self.a / self.e.marginals), 1.0) * (1 - min(self.margin, 0.5))
         scale = np.where(np.isfinite(scale) & (scale > 0), scale, 1.0)
-        f = self.f + h.epsilon * np.log(scale)
+        return np.asarray(self.f + self.h.epsilon * np.log(scale))
+
+    def scaled(self, exactly: bool = False) -> tuple[float, float]:
+        """Return upper bounds of OT_0 and OT_epsilon from mixtures of the scaled plan and couplings of the rest.
+
+        `exactly`: from the cheapest couplings of all, by linear programs.
+        """
+        h, a = self.h, self.a
+        f = self.shrunk()
         e = self.run.evaluate(f, False, False)
         rest = a - e.marginals
         usable = bool(np.isfinite(e.marginals).all() and np.isfinite(e.value_linear) and (rest >= 0).all())
@@ -114,14 +125,18 @@ class _Bounds:
         inner = (self.dual(e.marginals, f) - e.value_linear) / h.epsilon if usable else 0.0
         inner -= mass * np.log(mass) if mass > 0 else 0.0
         shares = sorted({min(1.0, missing * 10.0**k) for k in range(12)} | {0.0, 1.0}) if usable else [1.0]
+        shares = [s for s in (missing, 100 * missing) if usable and s < 1] + [1.0] if exactly else shares
         for share in shares:
             total = missing + share * mass
             if not total > 0:
                 continue
             mixed = [(r + share * (w - r)) / total for r, w in zip(parts, wanted, strict=True)] if usable else wanted
             mixed = [v / v.sum() for v in mixed]
-            found = [_coupling.along(h, order, mixed, shifted, wanted) for shifted in (True, False)]
-            if share in (0.0, 1.0):
+            if exactly:
+                found = [_repair.program(h, mixed, wanted)]
+            else:
+                found = [_coupling.along(h, order, mixed, shifted, wanted) for shifted in (True, False)]
+            if share in (0.0, 1.0) and not exactly:
                 found.append(_coupling.product(h, mixed, wanted))
             for c in found:
                 if not np.isfinite(c.cost):
@@ -135,25 +150,45 @@ class _Bounds:
 
     def upper(self, sharp: bool) -> tuple[float, float]:
         """Return upper bounds of OT_0 and OT_epsilon; `sharp`: of all plans, not of the first that gives any."""
+        if self.parts is not None:
+            found = [_Bounds(part, f).upper(sharp) for part, f in self.parts]
+            return self.outwards(sum(u for u, _ in found), False), self.outwards(sum(v for _, v in found), False)
         found = self.corrected()
         if sharp or not np.isfinite(found[1]):
             other = self.scaled()
             found = min(found[0], other[0]), min(found[1], other[1])
         if sharp and not np.isfinite(found[1]):
-            found = self.polished()
+            found = self.polished(1.0)
+        if sharp and not np.isfinite(found[1]):
+            found = self.repaired()
+        for factor in (10.0, 100.0) if sharp else ():
+            if not np.isfinite(found[1]):
+                found = self.polished(factor)
         return min(found), found[1]  # OT_0 <= OT_epsilon
 
-    def polished(self) -> tuple[float, float]:
-        """Return upper bounds from the corrected plan of better potentials, if need be of a larger epsilon."""
+    def polished(self, factor: float) -> tuple[float, float]:
+        """Return upper bounds from the corrected plan of better potentials, of epsilon times a factor."""
         from .evaluate import Schedule, solve
 
-        for factor in (1.0, 10.0, 100.0) if self.newton else ():
-            part = self.h._replace(epsilon=factor * self.h.epsilon)  # OT_epsilon grows with epsilon
-            better = solve(part, self.f, Schedule(1e-9, 300, 10, annealing=() if factor == 1 else None))
-            found = _Bounds(part, better.potentials).corrected()
-            if np.isfinite(found[1]):
-                return found
-        return inf, inf
+        if not self.newton:
+            return inf, inf
+        part = self.h._replace(epsilon=factor * self.h.epsilon)  # OT_epsilon grows with epsilon
+        better = solve(part, self.f, Schedule(1e-9, 300, 10, annealing=() if factor == 1 else None))
+        return _Bounds(part, better.potentials).corrected()
+
+    def repaired(self) -> tuple[float, float]:
+        """Return upper bounds from plans of finite cost that are searched for, of small problems."""
+        h = self.h
+        if not _repair.possible(h):
+            return inf, inf
+        if h.n_marginals > 2:
+            return self.scaled(exactly=True)
+        plan = np.asarray(self.run.evaluate(self.shrunk(), False, True).plans[0])
+        found = _repair.flow(h, plan, self.a[: h.sizes[0]], self.a[-h.sizes[-1] :])
+        if found is None:
+            return inf, inf
+        linear, entropy = found
+        return self.outwards(linear, False), self.outwards(linear + h.epsilon * entropy, False)
 
 
 def entropic(q: Problem, potentials: Array) -> tuple[float, float]:
