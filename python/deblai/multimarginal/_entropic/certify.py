@@ -58,8 +58,8 @@ class _Bounds:
         self.count = self.h.n_marginals if self.h.symmetric else 1
         self.least, negative = _tuples.least(self.h)
         live = np.where(self.a > 0, np.abs(potentials), 0.0)
-        size = self.count * sum(v.max() for v in self.split(live)) + 50 * self.h.epsilon - 2 * negative
-        self.slack = ROUNDING * self.h.n_marginals**2 * float(size)
+        self.size = float(self.count * sum(v.max() for v in self.split(live)) + 50 * self.h.epsilon - 2 * negative)
+        self.slack = ROUNDING * self.h.n_marginals**2 * self.size
         self.margin = self.slack / self.h.epsilon  # exponents are that wrong, and so are the marginals, relatively
 
     def split(self, v: Array) -> list[Array]:
@@ -91,14 +91,20 @@ class _Bounds:
         for _ in range(2):  # what rounding and the damping of the first solution leave
             d += system.correction(left)
             left = self.a - system.marginals - system.matrix @ d
+        # Where the plan falls apart, large constants cancel in d: what rounding leaves of them counts.
         low, high = _newton.extent(self.h, d)
-        if not (low > -1 and np.abs(left).sum() <= 1e-12 * len(self.h.sizes)):
+        rounding = ROUNDING * self.h.n_marginals * float(np.abs(d).max())
+        found, count = float(np.abs(left).sum()), len(self.h.sizes)
+        off = found + max(self.margin, ROUNDING) * float((system.matrix @ np.abs(d)).sum())
+        if not (low - rounding > -1 and found <= 1e-12 * count and off <= 1e-9 * count):
             return inf, inf
-        off = 2 * self.dual(np.abs(left), np.abs(self.f))
+        off, high = 2 * self.size * off, max(high, 0.0) + rounding
         mass, linear = self.e.mass, self.e.value_linear
-        upper = linear + max(high, 0.0) * (linear - self.least * mass) + self.least * (1 - mass)
+        upper = linear + high * (linear - self.least * mass) + self.least * (1 - mass)
+        off_linear = off + (1 + high) * self.margin * (abs(linear) + abs(self.least) * mass)
         value_upper = self.dual(self.a, self.f + self.h.epsilon * d)
-        return self.outwards(upper + off), self.outwards(value_upper + off)
+        off += ROUNDING * self.h.n_marginals * self.h.epsilon * self.dual(self.a, np.abs(d))
+        return self.outwards(upper + off_linear), self.outwards(value_upper + off)
 
     def shrunk(self) -> Array:
         """Return potentials whose plan has marginals of at most those wanted."""

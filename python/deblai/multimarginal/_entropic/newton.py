@@ -25,41 +25,32 @@ from .._runners import Compiled, Evaluation, Reference
 from .blocks import Block, blocks
 
 LIMIT = 3000  # unknowns: the matrix and its factors take 24 LIMIT^2 bytes, 216 MB
-SWEEPS, MANY = 300, 20  # cube of the unknowns over terms of a sum: some twenty sweeps
+SWEEPS = 300  # cube of the unknowns over terms of a sum: some twenty sweeps
 PAIRS = 100  # sweeps that sum up as much as the plans of the pairs without an edge
 REACH = 10.0  # of a step of all potentials together, in units of epsilon
 FLOOR, CEILING = 1e-12, 1e3  # of the damping
 Array = np.ndarray[Any, Any]
 
 
-class Costs(NamedTuple):
-    """Of a step: unknowns of its largest system, cubes of all, entries of plans, terms of their sums; and of a sweep."""
-
-    unknowns: int
-    cubes: float
-    entries: float
-    terms: float
-    sweep: float
-
-
-def costs(q: Problem) -> Costs:
-    """Return what steps and sweeps cost."""
+def possible(q: Problem) -> bool:
+    """Whether the plans of all pairs (of each block) are at hand, and the systems small enough to solve."""
     if q.edges is None:
-        n = sum(q.sizes)
-        terms = float(np.prod([float(q.sizes[0 if q.symmetric else p]) for p in range(q.n_marginals)]))
-        return Costs(n, float(n) ** 3, float(n) ** 2, 0.0, terms)
-    unknowns, cubes, entries, terms = 0, 0.0, 0.0, 0.0
-    for block in blocks(q.n_marginals, q.edges):
-        n = sum(q.sizes[p] for p in block.at)
-        unknowns, cubes = max(unknowns, n), cubes + float(n) ** 3
-        entries += sum(float(q.sizes[p]) * q.sizes[r] for p, r in combinations(block.at, 2))
-        linked = [q.edges[k] for k in block.edges]
-        if n <= LIMIT:
-            terms += sum(_terms(q, [*linked, pair]) for pair in beside(block, q.edges))
-    return Costs(unknowns, cubes, entries, terms, _terms(q, q.edges))
+        return sum(q.sizes) <= LIMIT
+    every = blocks(q.n_marginals, q.edges)
+    entries = sum(float(q.sizes[p]) * q.sizes[r] for block in every for p, r in combinations(block.at, 2))
+    if entries > LIMIT**2 or any(sum(q.sizes[p] for p in block.at) > LIMIT for block in every):
+        return False
+    unlinked = [([q.edges[k] for k in block.edges], pair) for block in every for pair in beside(block, q.edges)]
+    left = PAIRS * _terms(q, q.edges) if unlinked else 0.0
+    for linked, pair in unlinked:
+        left -= _terms(q, [*linked, pair])
+        if left < 0:
+            return False
+    return True
 
 
 def _terms(q: Problem, edges: list[tuple[int, int]]) -> float:
+    """Return how many terms the sums over a graph have."""
     bags = _core.multimarginal_bags(q.sizes, edges)
     return float(sum(np.prod([float(q.sizes[p]) for p in bag]) for bag in bags if len(bag) > 1))
 
@@ -70,16 +61,12 @@ def beside(block: Block, edges: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return [pair for pair in combinations(block.at, 2) if pair not in linked]
 
 
-def possible(q: Problem) -> bool:
-    """Whether the plans of all pairs (of each block) are at hand and the systems small enough to solve."""
-    found = costs(q)
-    return found.unknowns <= LIMIT and found.entries <= LIMIT**2 and found.terms <= PAIRS * found.sweep
-
-
 def dear(q: Problem) -> bool:
-    """Whether one step costs as much as many sweeps: two large marginals, as a rule."""
-    found = costs(q)
-    return found.cubes + (SWEEPS / MANY) * found.terms > SWEEPS * found.sweep
+    """Whether one step costs as much as many sweeps: two large marginals, as a rule, and graphs."""
+    if q.edges is not None:  # measured: 3 to 20 of them
+        return True
+    terms = np.prod([float(q.sizes[0 if q.symmetric else p]) for p in range(q.n_marginals)])
+    return bool(float(sum(q.sizes)) ** 3 > SWEEPS * terms)
 
 
 def masses(q: Problem) -> Array:
@@ -97,9 +84,13 @@ class System(NamedTuple):
     marginals: Array
     matrix: Array
     wanted: Array
+    first: int = 0  # size of the first of two marginals
 
     def correction(self, missing: Array, damping: float = 0.0) -> Array:
         """Return d with (A + damping diag(m)) d = missing; 0 where the plan has nothing."""
+        if self.first:
+            plan = self.matrix[: self.first, self.first :]
+            return _of_two(plan, self.marginals, self.wanted, missing, damping)
         d = np.zeros_like(self.marginals)
         live = np.flatnonzero((self.marginals > 0) & (self.wanted > 0))
         scale = 1 / np.sqrt(self.marginals[live])
@@ -117,7 +108,7 @@ class Joined(NamedTuple):
 
     marginals: Array
     wanted: Array
-    parts: list[tuple[Array, list[int], dict[tuple[int, int], Array]]]
+    parts: list[tuple[Array, list[int], dict[tuple[int, int], Array], Array]]  # with marginals of their own rounding
     shared: Array  # in how many blocks beyond one
 
     def correction(self, missing: Array, damping: float = 0.0) -> Array:
@@ -125,10 +116,30 @@ class Joined(NamedTuple):
         d = np.zeros_like(self.marginals)
         live = np.flatnonzero((self.marginals > 0) & (self.wanted > 0))
         d[live] = -self.shared[live] * missing[live] / (self.marginals[live] * (1 + max(damping, FLOOR)))
-        for at, sizes, plans in self.parts:
-            part = System(self.marginals[at], _matrix(sizes, plans, self.marginals[at]), self.wanted[at])
-            d[at] += part.correction(missing[at], damping)
+        for at, sizes, plans, m in self.parts:
+            if len(sizes) == 2:
+                d[at] += _of_two(plans[0, 1], m, self.wanted[at], missing[at], damping)
+            else:
+                d[at] += System(m, _matrix(sizes, plans, m), self.wanted[at]).correction(missing[at], damping)
         return d
+
+
+def _of_two(plan: Array, m: Array, wanted: Array, missing: Array, damping: float) -> Array:
+    """Return d of two marginals, from the unknowns of the smaller one alone."""
+    rows, columns = slice(0, len(plan)), slice(len(plan), None)
+    if len(plan) < plan.shape[1]:
+        plan, rows, columns = plan.T, columns, rows
+    live = (m > 0) & (wanted > 0)
+    scale = np.where(live, 1 / np.sqrt(np.where(live, m, 1.0)), 0.0)
+    scaled = plan * scale[rows, None] * scale[columns]
+    b = missing * scale
+    diagonal = 1 + max(damping, FLOOR)
+    rest = scaled.T @ scaled / -diagonal
+    rest.flat[:: len(rest) + 1] += diagonal
+    d = np.empty_like(m)
+    d[columns] = np.linalg.solve(rest, b[columns] - scaled.T @ b[rows] / diagonal)
+    d[rows] = (b[rows] - scaled @ d[columns]) / diagonal
+    return np.asarray(d * scale)
 
 
 def system(q: Problem, run: Compiled | Reference, potentials: Array, e: Evaluation, wanted: Array) -> System | Joined:
@@ -153,9 +164,9 @@ def system(q: Problem, run: Compiled | Reference, potentials: Array, e: Evaluati
         shared[rows] += 1
         where = {p: k for k, p in enumerate(block.at)}
         by_place = {(where[p], where[r]): plan for (p, r), plan in plans.items()}
-        parts.append((rows, [q.sizes[p] for p in block.at], by_place))
+        parts.append((rows, [q.sizes[p] for p in block.at], by_place, m[rows]))
     if len(every) == 1 and len(every[0].at) == q.n_marginals:
-        return System(m, _matrix(q.sizes, parts[0][2], m), wanted)
+        return System(m, _matrix(q.sizes, parts[0][2], m), wanted, q.sizes[0] if q.n_marginals == 2 else 0)
     return Joined(m, wanted, parts, shared)
 
 

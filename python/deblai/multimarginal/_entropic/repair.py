@@ -21,7 +21,7 @@ from .coupling import Coupling
 
 TINY = 1e-15  # mass that may be left over
 ENTRIES = 4_000_000  # of a plan of two marginals
-PATHS = 50  # searches for augmenting paths, for each point
+SEARCH = 4e9  # entries that the searches for augmenting paths look at: some seconds
 TUPLES = 100_000  # listed for a linear program
 ROUNDING = 2.0**-48  # of sums
 EXPONENT = 50.0  # of the smallest masses that count, in the error of a relative entropy
@@ -69,7 +69,7 @@ def filled(q: Array, free: Array, cost: Array, a: Array, b: Array) -> Array | No
         q[i, at] += given
         room[at] -= given
         lack[i] = max(0.0, lack[i] - given.sum())
-    for _ in range(PATHS * (len(a) + len(b))):
+    for _ in range(int(SEARCH / q.size)):
         if min(lack.sum(), room.sum()) <= TINY:
             return q
         if not _augment(q, free, lack, room):
