@@ -16,13 +16,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ... import _core
 from .. import _tuples
 from .._problem import Problem
 from .._runners import runner
 
 Array = np.ndarray[Any, Any]
 ROWS = 1 << 20  # entries of the rows that are summed at once
+NODES = 10_000  # of a search for the largest exponent
+STEP, MOVES = 600.0, 50  # of potentials in units of epsilon, within the range of exp, and how many
 
 
 class Block(NamedTuple):
@@ -94,7 +95,7 @@ def part(q: Problem, block: Block) -> Problem:
 
 
 def pieces(h: Problem, potentials: Array, masses: Array) -> list[tuple[Problem, Array]] | None:
-    """Return the problems of the blocks (NumPy, float64), with potentials whose plans are restrictions of the whole one.
+    """Return the problems of the blocks (NumPy, float64), with potentials whose plans are those of the whole, restricted.
 
     None where a single block is everything.
 
@@ -104,7 +105,8 @@ def pieces(h: Problem, potentials: Array, masses: Array) -> list[tuple[Problem, 
     if len(all_blocks) == 1 and len(all_blocks[0].at) == h.n_marginals:
         return None
     cuts = np.cumsum(h.sizes)[:-1]
-    f, a = _balanced(h, all_blocks, np.split(potentials, cuts)), np.split(masses, cuts)
+    a = np.split(masses, cuts)
+    f = _balanced(h, all_blocks, _centred(np.split(potentials, cuts), a))
     problems = [part(h, block) for block in all_blocks]
     heard: list[dict[int, Array]] = [{p: np.zeros(len(f[p])) for p in block.at} for block in all_blocks]
     home: dict[int, list[int]] = {}
@@ -133,11 +135,14 @@ def pieces(h: Problem, potentials: Array, masses: Array) -> list[tuple[Problem, 
     found = []
     for b, block in enumerate(all_blocks):
         own = [f[p] + h.epsilon * heard[b][p] for p in block.at]
-        means = [float(a[p] @ g) for p, g in zip(block.at, own, strict=True)]
-        level = sum(means) / len(own)
-        flat = np.concatenate([g - (m - level) for g, m in zip(own, means, strict=True)])
-        found.append((problems[b], flat))
+        found.append((problems[b], np.concatenate(_centred(own, [a[p] for p in block.at]))))
     return found
+
+
+def _centred(f: list[Array], a: list[Array]) -> list[Array]:
+    """Return the same sum of potentials, of equal means."""
+    means = [float(w[w > 0] @ g[w > 0]) for g, w in zip(f, a, strict=True)]
+    return [g - (mean - sum(means) / len(means)) for g, mean in zip(f, means, strict=True)]
 
 
 def _balanced(h: Problem, all_blocks: list[Block], f: list[Array]) -> list[Array]:
@@ -154,7 +159,7 @@ def _balanced(h: Problem, all_blocks: list[Block], f: list[Array]) -> list[Array
     f = list(f)
     for component in components:
         alone, flat = part(h, component), np.concatenate([f[p] for p in component.at])
-        least = runner(alone).minimum(flat, 10_000).best
+        least = runner(alone).minimum(flat, NODES).best
         flat += (least if np.isfinite(least) else 0.0) / len(component.at)
         mass = runner(alone).evaluate(flat, False, False).mass
         flat -= (h.epsilon * np.log(mass) if 0 < mass < np.inf else 0.0) / len(component.at)
@@ -165,18 +170,38 @@ def _balanced(h: Problem, all_blocks: list[Block], f: list[Array]) -> list[Array
 
 def _sums(h: Problem, f: list[Array], a: list[Array], to: list[int]) -> list[Array]:
     """Return the log of the sum of exp((f - c) / epsilon) over all marginals but one, with their masses, for some."""
-    e = runner(h).evaluate(np.concatenate(f), False, False)
-    parts = np.split(e.marginals, np.cumsum(h.sizes)[:-1])
-    found = []
-    for p in to:
-        with np.errstate(all="ignore"):
-            s = np.log(parts[p]) - np.log(a[p]) - f[p] / h.epsilon
-        lost = np.flatnonzero((a[p] > 0) & ~np.isfinite(s))
-        if len(lost) and h.n_marginals == 2:
-            s[lost] = _exactly(h, p, lost, f[1 - p], a[1 - p])
-        least = s[np.isfinite(s)].min(initial=0.0)
-        found.append(np.where(np.isfinite(s), s, least))
+    found = _logs(h, f, a, to)
+    for k, p in enumerate(to):
+        lost = (a[p] > 0) & ~np.isfinite(found[k])
+        if lost.any() and h.n_marginals == 2:
+            found[k][lost] = _exactly(h, p, np.flatnonzero(lost), f[1 - p], a[1 - p])
+        elif lost.any():
+            found[k] = _within_range(h, list(f), a, p)
+        known = np.isfinite(found[k])
+        found[k] = np.where(known, found[k], found[k][known].min(initial=0.0))
     return found
+
+
+def _logs(h: Problem, f: list[Array], a: list[Array], to: list[int]) -> list[Array]:
+    """Return these sums from marginals; infinite or NaN beyond the range of numbers."""
+    parts = np.split(runner(h).evaluate(np.concatenate(f), False, False).marginals, np.cumsum(h.sizes)[:-1])
+    with np.errstate(all="ignore"):
+        return [np.log(parts[p]) - np.log(a[p]) - f[p] / h.epsilon for p in to]
+
+
+def _within_range(h: Problem, f: list[Array], a: list[Array], p: int) -> Array:
+    """Return these sums for one marginal, whose potential is moved until its masses can be told."""
+    least = runner(h).minimum(np.concatenate(f), NODES).best
+    f[p] = f[p] + (least if np.isfinite(least) else 0.0)
+    known = np.full(len(a[p]), -np.inf)
+    for _ in range(MOVES):
+        (found,) = _logs(h, f, a, [p])
+        seen = np.isfinite(found)
+        known[seen] = found[seen]
+        if seen[a[p] > 0].all():
+            break
+        f[p] = np.where(seen, -h.epsilon * known, f[p] + h.epsilon * np.where(found == np.inf, -STEP, STEP))
+    return known
 
 
 def _exactly(h: Problem, p: int, rows: Array, f: Array, a: Array) -> Array:

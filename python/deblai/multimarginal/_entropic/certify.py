@@ -9,6 +9,9 @@ are m:
   bounds of OT_epsilon is the Newton decrement, of second order in the marginal error;
 - pi scaled by min(1, a_p / m_p), less a share of it, and a coupling of what is left of the marginals (`coupling`).
 
+Where infinite entries leave neither, plans are searched for (`repair`). A graph is bounded from above block by block
+(`blocks`): all plans of blocks are restrictions of one of the whole, whose cost and relative entropy are their sums.
+
 Sums are float64. What rounding can move is allowed for: 2^-48 of the sizes of what is summed, times N^2.
 """
 
@@ -131,10 +134,9 @@ class _Bounds:
         inner = (self.dual(e.marginals, f) - e.value_linear) / h.epsilon if usable else 0.0
         inner -= mass * np.log(mass) if mass > 0 else 0.0
         shares = sorted({min(1.0, missing * 10.0**k) for k in range(12)} | {0.0, 1.0}) if usable else [1.0]
-        shares = [s for s in (missing, 100 * missing) if usable and s < 1] + [1.0] if exactly else shares
         for share in shares:
             total = missing + share * mass
-            if not total > 0:
+            if not total > 0 or (exactly and share < 1 and best_value < inf):  # the smallest that will do, and all
                 continue
             mixed = [(r + share * (w - r)) / total for r, w in zip(parts, wanted, strict=True)] if usable else wanted
             mixed = [v / v.sum() for v in mixed]
@@ -157,8 +159,9 @@ class _Bounds:
     def upper(self, sharp: bool) -> tuple[float, float]:
         """Return upper bounds of OT_0 and OT_epsilon; `sharp`: of all plans, not of the first that gives any."""
         if self.parts is not None:
-            found = [_Bounds(part, f).upper(sharp) for part, f in self.parts]
-            return self.outwards(sum(u for u, _ in found), False), self.outwards(sum(v for _, v in found), False)
+            each = [_Bounds(part, f).upper(sharp) for part, f in self.parts]
+            sums = sum(float(u) for u, _ in each), sum(float(v) for _, v in each)
+            return self.outwards(sums[0], False), self.outwards(sums[1], False)
         found = self.corrected()
         if sharp or not np.isfinite(found[1]):
             other = self.scaled()

@@ -1,4 +1,4 @@
-"""Plans of finite cost where infinite entries leave few: what a scaled plan lacks of its marginals is put where it may be.
+"""Plans of finite cost where infinite entries leave few: what a scaled plan lacks of its marginals goes where it may.
 
 Of two marginals by augmenting paths, from points that lack mass over entries of finite cost and back over entries of
 the plan, which always finds a plan if there is one [1]_. Of more, where few tuples have a finite cost, by the linear
