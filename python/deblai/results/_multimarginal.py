@@ -99,7 +99,8 @@ class MultimarginalResult:
         augmenting paths, of more by a linear program over at most 100000 tuples, if HiGHS is installed
         (``pip install 'deblai[exact]'``).
         Rounding is allowed for: lower bounds are moved outwards by 2^-48 N^2 S, upper ones by at most (2 + 2 S /
-        epsilon) times that, where S is the size of what is summed (largest potentials, 50 epsilon, the bound itself).
+        epsilon) times that, where S is the size of what is summed (largest potentials, 50 epsilon, the bound itself),
+        and by what rounding may leave of large corrections.
 
         Parameters
         ----------

@@ -95,7 +95,7 @@ def part(q: Problem, block: Block) -> Problem:
 
 
 def pieces(h: Problem, potentials: Array, masses: Array) -> list[tuple[Problem, Array]] | None:
-    """Return the problems of the blocks (NumPy, float64), with potentials whose plans are those of the whole, restricted.
+    """Return the problems of the blocks (NumPy, float64), with potentials whose plans restrict that of the whole.
 
     None where a single block is everything.
 

@@ -116,11 +116,8 @@ class _Bounds:
         scale = np.where(np.isfinite(scale) & (scale > 0), scale, 1.0)
         return np.asarray(self.f + self.h.epsilon * np.log(scale))
 
-    def scaled(self, exactly: bool = False) -> tuple[float, float]:
-        """Return upper bounds of OT_0 and OT_epsilon from mixtures of the scaled plan and couplings of the rest.
-
-        `exactly`: from the cheapest couplings of all, by linear programs.
-        """
+    def scaled(self) -> tuple[float, float]:
+        """Return upper bounds of OT_0 and OT_epsilon from mixtures of the scaled plan and couplings of the rest."""
         h, a = self.h, self.a
         f = self.shrunk()
         e = self.run.evaluate(f, False, False)
@@ -136,15 +133,12 @@ class _Bounds:
         shares = sorted({min(1.0, missing * 10.0**k) for k in range(12)} | {0.0, 1.0}) if usable else [1.0]
         for share in shares:
             total = missing + share * mass
-            if not total > 0 or (exactly and share < 1 and best_value < inf):  # the smallest that will do, and all
+            if not total > 0:
                 continue
             mixed = [(r + share * (w - r)) / total for r, w in zip(parts, wanted, strict=True)] if usable else wanted
             mixed = [v / v.sum() for v in mixed]
-            if exactly:
-                found = [_repair.program(h, mixed, wanted)]
-            else:
-                found = [_coupling.along(h, order, mixed, shifted, wanted) for shifted in (True, False)]
-            if share in (0.0, 1.0) and not exactly:
+            found = [_coupling.along(h, order, mixed, shifted, wanted) for shifted in (True, False)]
+            if share in (0.0, 1.0):
                 found.append(_coupling.product(h, mixed, wanted))
             for c in found:
                 if not np.isfinite(c.cost):
@@ -162,9 +156,12 @@ class _Bounds:
             each = [_Bounds(part, f).upper(sharp) for part, f in self.parts]
             sums = sum(float(u) for u, _ in each), sum(float(v) for _, v in each)
             return self.outwards(sums[0], False), self.outwards(sums[1], False)
-        found = self.corrected()
+        found = first = self.corrected()
         if sharp or not np.isfinite(found[1]):
             other = self.scaled()
+            found = min(found[0], other[0]), min(found[1], other[1])
+        if sharp and not np.isfinite(first[1]) and _repair.cheap(self.h):
+            other = self.repaired()
             found = min(found[0], other[0]), min(found[1], other[1])
         if sharp and not np.isfinite(found[1]):
             found = self.polished(1.0)
@@ -190,14 +187,13 @@ class _Bounds:
         h = self.h
         if not _repair.possible(h):
             return inf, inf
-        if h.n_marginals > 2:
-            return self.scaled(exactly=True)
-        plan = np.asarray(self.run.evaluate(self.shrunk(), False, True).plans[0])
-        found = _repair.flow(h, plan, self.a[: h.sizes[0]], self.a[-h.sizes[-1] :])
-        if found is None:
-            return inf, inf
-        linear, entropy = found
-        return self.outwards(linear, False), self.outwards(linear + h.epsilon * entropy, False)
+        if h.n_marginals == 2:
+            plan = np.asarray(self.run.evaluate(self.shrunk(), False, True).plans[0])
+            found = [_repair.flow(h, plan, self.a[: h.sizes[0]], self.a[-h.sizes[-1] :])]
+        else:
+            found = _repair.programs(h, self.split(self.shrunk()), self.split(self.a), 2 * self.size)
+        upper = min((self.outwards(c.cost, False) for c in found), default=inf)
+        return upper, min((self.outwards(c.cost + h.epsilon * c.entropy, False) for c in found), default=inf)
 
 
 def entropic(q: Problem, potentials: Array) -> tuple[float, float]:

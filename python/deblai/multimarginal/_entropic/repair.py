@@ -1,22 +1,23 @@
 """Plans of finite cost where infinite entries leave few: what a scaled plan lacks of its marginals goes where it may.
 
 Of two marginals by augmenting paths, from points that lack mass over entries of finite cost and back over entries of
-the plan, which always finds a plan if there is one [1]_. Of more, where few tuples have a finite cost, by the linear
-program over them, if HiGHS is installed.
+the plan, which always finds a plan if there is one [1]_. Of more, where few tuples have a finite cost, by linear
+programs over them, if HiGHS is installed.
 
 .. [1] L. R. Ford, D. R. Fulkerson, "Maximal flow through a network", Canad. J. Math. 1956.
 """
 
 from __future__ import annotations
 
+from math import lgamma
 from typing import Any
 
 import numpy as np
 
 from ... import errors
-from ..._array import NUMPY
 from .. import _tuples
 from .._problem import Problem
+from .._runners import OPERATION
 from .coupling import Coupling
 
 TINY = 1e-15  # mass that may be left over
@@ -30,21 +31,30 @@ Array = np.ndarray[Any, Any]
 
 def possible(h: Problem) -> bool:
     """Whether a problem is small enough."""
-    if h.n_marginals == 2:
-        return h.sizes[0] * h.sizes[-1] <= ENTRIES
-    return bool(np.prod([float(n) for n in h.sizes * (h.n_marginals if h.symmetric else 1)]) <= 100 * TUPLES)
+    return _terms(h) <= (ENTRIES if h.n_marginals == 2 else 100 * TUPLES)
 
 
-def flow(h: Problem, plan: Array, a: Array, b: Array) -> tuple[float, float] | None:
-    """Return <c, Q> and KL(Q | a b) of a plan Q of two marginals, near one whose marginals are at most a and b.
+def cheap(h: Problem) -> bool:
+    """Whether there are infinite entries, and a search takes no longer than all else."""
+    if _terms(h) > (ENTRIES if h.n_marginals == 2 else TUPLES / 10):
+        return False
+    return not all(np.isfinite(_tuples.block(h, pair)).all() for pair in h.pairs)
 
-    Both with a bound of what masses that are left over can do; None where there is no such plan, or too far off.
+
+def _terms(h: Problem) -> float:
+    return float(np.prod([float(n) for n in h.sizes * (h.n_marginals if h.symmetric else 1)]))
+
+
+def flow(h: Problem, plan: Array, a: Array, b: Array) -> Coupling:
+    """Return a coupling of two marginals, near a plan whose marginals are at most a and b.
+
+    With a bound of what masses that are left over can do; of infinite cost where there is none, or none near enough.
     """
     cost = _tuples.block(h, (0, 1))
     free = np.isfinite(cost) & (a[:, None] > 0) & (b > 0)
     q = filled(np.where(free, plan, 0.0), free, cost, a, b)
     if q is None:
-        return None
+        return Coupling(np.inf, np.inf)
     left = float(np.abs(a - q.sum(1)).sum() + np.abs(b - q.sum(0)).sum())
     live = q > 0
     rows, columns = np.nonzero(live)
@@ -52,7 +62,7 @@ def flow(h: Problem, plan: Array, a: Array, b: Array) -> tuple[float, float] | N
     range_of = float(np.abs(cost[free]).max())
     logs = np.log(masses / (a[rows] * b[columns]))
     linear = float(masses @ costs + ROUNDING * (masses @ np.abs(costs))) + left * (len(a) + len(b)) * range_of
-    return linear, float(masses @ logs + ROUNDING * (masses @ np.abs(logs))) + EXPONENT * left
+    return Coupling(linear, float(masses @ logs + ROUNDING * (masses @ np.abs(logs))) + EXPONENT * left)
 
 
 def filled(q: Array, free: Array, cost: Array, a: Array, b: Array) -> Array | None:
@@ -118,24 +128,74 @@ def _augment(q: Array, free: Array, lack: Array, room: Array) -> bool:
     return True
 
 
-def program(h: Problem, parts: list[Array], wanted: list[Array]) -> Coupling:
-    """Return the cheapest coupling of marginals `parts` of mass 1; of infinite cost where there is none at hand."""
-    from .._exact.linear import linear_program
+def programs(h: Problem, f: list[Array], a: list[Array], size: float) -> list[Coupling]:
+    """Return couplings of more marginals by linear programs: that nearest the plan of potentials, and the cheapest.
 
-    nothing = Coupling(np.inf, np.inf)
-    if h.symmetric:
-        given: dict[str, Any] = {"cost": _tuples.block(h, (0, 1)), "weights": parts[0], "n_marginals": h.n_marginals}
-    else:
-        given = {"cost": {pair: _tuples.block(h, pair) for pair in h.pairs}, "weights": parts}
+    `size` bounds what a unit of mass that is missing from the marginals can do. None where HiGHS is not there, the
+    tuples of finite cost are too many, or no coupling is found.
+    """
+    from .._exact.listing import listed
+    from .._exact.master import Infeasible, Master
+
     try:
-        found = linear_program(**given, max_columns=TUPLES)
-    except (errors.InvalidValue, errors.OutOfMemory, errors.MissingExtra):
-        return nothing
-    tuples, masses = np.asarray(NUMPY.numpy(found.tuples)), np.asarray(NUMPY.numpy(found.masses))
-    if not np.isfinite(found.upper):
-        return nothing
-    tuples, masses = tuples[masses > 0], masses[masses > 0]
-    own = [0] * h.n_marginals if h.symmetric else range(h.n_marginals)
-    with np.errstate(divide="ignore"):
-        density = np.log(masses) - sum(np.log(wanted[p][tuples[:, k]]) for k, p in enumerate(own))
-    return Coupling(found.upper, float(masses @ density) + EXPONENT * found.marginal_error)
+        costs = {pair: _tuples.block(h, pair) for pair in h.pairs}
+        tuples, cost = listed(OPERATION, costs, h.sizes, h.n_marginals, TUPLES)
+        own = [0] * h.n_marginals if h.symmetric else list(range(h.n_marginals))
+        live = np.all([a[p][tuples[:, k]] > 0 for k, p in enumerate(own)], axis=0)
+        tuples, cost = tuples[live], cost[live]
+        if not len(cost):
+            return []
+        logs = np.sum([np.log(a[p][tuples[:, k]]) for k, p in enumerate(own)], axis=0) + _orders(h, tuples)
+        with np.errstate(over="ignore"):
+            exponents = (np.sum([f[p][tuples[:, k]] for k, p in enumerate(own)], axis=0) - cost) / h.epsilon
+            kept = np.exp(np.minimum(exponents + logs, 0.0))
+        share = h.n_marginals if h.symmetric else 1
+        offsets = np.zeros(1, int) if h.symmetric else np.concatenate([[0], np.cumsum(h.sizes)[:-1]])
+        rows, rhs = tuples + offsets, np.concatenate(a) * share
+        unit = max(float(np.abs(cost).max()), np.finfo(float).tiny)
+        found = []
+        for near in (True, False):
+            master = Master(OPERATION, rhs)
+            master.add(rows, cost / unit + 4.0 * near)
+            if near:
+                master.add(rows, np.zeros(len(cost)))
+                every = np.arange(len(cost), 2 * len(cost), dtype=np.int32)
+                master.model.changeColsBounds(len(cost), every, np.zeros(len(cost)), kept)
+            masses = master.solve().masses.reshape(-1, len(cost)).sum(0)
+            found.append(_evaluated(rows, masses, rhs, cost, logs, size))
+    except (errors.DeblaiError, Infeasible):
+        return []
+    return found
+
+
+def _orders(h: Problem, tuples: Array) -> Array:
+    """Return the log of how many orders each tuple stands for: of equal marginals sorted ones are listed alone."""
+    if not h.symmetric:
+        return np.zeros(len(tuples))
+    total, run = np.full(len(tuples), lgamma(h.n_marginals + 1)), np.ones(len(tuples))
+    for k in range(1, h.n_marginals):  # less the log of the factorial of how often each point comes
+        run = np.where(tuples[:, k] == tuples[:, k - 1], run + 1, 1.0)
+        total -= np.log(run)
+    return total
+
+
+def _evaluated(rows: Array, q: Array, rhs: Array, cost: Array, logs: Array, size: float) -> Coupling:
+    """Return what masses of tuples say, once they meet the equations to rounding."""
+    for _ in range(3):  # q (1 + the sum of y) does
+        live = q > 0
+        q, rows, cost, logs = q[live], rows[live], cost[live], logs[live]
+        missing = rhs - np.bincount(rows.ravel(), np.repeat(q, rows.shape[1]), len(rhs))
+        if np.abs(missing).sum() > TINY:
+            matrix = np.zeros((len(rhs), len(rhs)))
+            for k in range(rows.shape[1]):
+                for j in range(rows.shape[1]):
+                    np.add.at(matrix, (rows[:, k], rows[:, j]), q)
+            y = np.linalg.lstsq(matrix, missing, rcond=1e-13)[0]
+            q = np.maximum(q * (1 + y[rows].sum(1)), 0.0)
+    live = q > 0
+    q, rows, cost, logs = q[live], rows[live], cost[live], logs[live]
+    left = float(np.abs(rhs - np.bincount(rows.ravel(), np.repeat(q, rows.shape[1]), len(rhs))).sum())
+    density = np.log(q) - logs
+    linear = float(q @ cost + ROUNDING * (q @ np.abs(cost))) + left * (size + len(rhs) * float(np.abs(cost).max()))
+    entropy = float(q @ density + ROUNDING * (q @ np.abs(density))) + EXPONENT * left
+    return Coupling(linear, entropy) if left <= 1e-10 else Coupling(np.inf, np.inf)
