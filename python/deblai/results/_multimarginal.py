@@ -96,7 +96,7 @@ class MultimarginalResult:
         graph block by block (see `multimarginal.sinkhorn`): the plan corrected to first order, whose excess is of
         second order in the marginal error, or scaled and completed by a coupling. Where infinite costs allow neither,
         better potentials are tried, then a plan is searched for: of two marginals, as of the edges of a tree, by
-        augmenting paths, of more by a linear program over at most 100000 tuples, if HiGHS is installed
+        augmenting paths, of more by linear programs over at most 100000 tuples, if HiGHS is installed
         (``pip install 'deblai[exact]'``).
         Rounding is allowed for: lower bounds are moved outwards by 2^-48 N^2 S, upper ones by at most (2 + 2 S /
         epsilon) times that, where S is the size of what is summed (largest potentials, 50 epsilon, the bound itself),
