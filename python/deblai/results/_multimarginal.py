@@ -93,9 +93,15 @@ class MultimarginalResult:
         ``lower <= OT_0 <= upper`` and ``value_lower <= OT_epsilon <= value_upper`` hold whether or not the run has
         converged. They are computed in float64 from the arguments as they were at the call, whatever their dtype. From
         below: the dual value, and sum_p <a_p, f_p> + min (c - sum_p f_p), whose minimum is searched for by branch and
-        bound. From above: the cost of plans that have the marginals exactly, made from the plan of the potentials.
+        bound. From above: the cost of plans that have the marginals exactly, made from the plan of the potentials, on a
+        graph block by block (see `multimarginal.sinkhorn`): the plan corrected to first order, whose excess is of
+        second order in the marginal error, or scaled and completed by a coupling. Where infinite costs allow neither,
+        better potentials are tried, then a plan is searched for: of two marginals, as of the edges of a tree, by
+        augmenting paths, of more by linear programs over at most 100000 tuples, if HiGHS is installed
+        (``pip install 'deblai[exact]'``).
         Rounding is allowed for: lower bounds are moved outwards by 2^-48 N^2 S, upper ones by at most (2 + 2 S /
-        epsilon) times that, where S is the size of what is summed (largest potentials, 50 epsilon, the bound itself).
+        epsilon) times that, where S is the size of what is summed (largest potentials, 50 epsilon, the bound itself),
+        and by what rounding may leave of large corrections.
 
         Parameters
         ----------
@@ -107,8 +113,9 @@ class MultimarginalResult:
         Returns
         -------
         MultimarginalResult
-            With `lower`, `upper`, `value_lower`, `value_upper`, `certified`. `upper` is inf where infinite costs leave
-            no plan that could be made.
+            With `lower`, `upper`, `value_lower`, `value_upper`, `certified`. `upper` and `value_upper` are inf,
+            and `certified` False, where infinite costs leave no plan that could be made: none at all, or in large
+            problems and without HiGHS none that was found.
 
         Raises
         ------

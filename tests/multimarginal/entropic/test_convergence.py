@@ -106,7 +106,7 @@ def test_the_correction_has_the_marginals(name):
     run.sweeps(f, 3, 0.0, 0, None)
     wanted = _newton.masses(q)
     e = run.evaluate(f, False, True)
-    system = _newton.system(q, e.plans, wanted)
+    system = _newton.system(q, run, f, e, wanted)
     assert np.allclose(system.marginals, e.marginals, atol=1e-14)
     assert e.marginal_error > 1e-3
     d = system.correction(wanted - e.marginals)

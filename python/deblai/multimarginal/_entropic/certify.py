@@ -9,6 +9,9 @@ are m:
   bounds of OT_epsilon is the Newton decrement, of second order in the marginal error;
 - pi scaled by min(1, a_p / m_p), less a share of it, and a coupling of what is left of the marginals (`coupling`).
 
+Where infinite entries leave neither, plans are searched for (`repair`). A graph is bounded from above block by block
+(`blocks`): all plans of blocks are restrictions of one of the whole, whose cost and relative entropy are their sums.
+
 Sums are float64. What rounding can move is allowed for: 2^-48 of the sizes of what is summed, times N^2.
 """
 
@@ -24,8 +27,10 @@ from ... import _backend, errors
 from .. import _tuples
 from .._problem import Problem
 from .._runners import OPERATION, runner
+from . import blocks as _blocks
 from . import coupling as _coupling
 from . import newton as _newton
+from . import repair as _repair
 
 ROUNDING = 2.0**-48
 SMALL = 600  # points up to which triples are solved where N marginals are too many
@@ -50,13 +55,14 @@ class _Bounds:
         self.h, self.f = h, potentials
         self.a = _newton.masses(self.h)
         self.run = runner(h)
-        self.newton = _newton.possible(self.h)
+        self.parts = None if h.edges is None else _blocks.pieces(h, potentials, self.a)  # None: of one block
+        self.newton = self.parts is None and _newton.possible(self.h)
         self.e = self.run.evaluate(potentials, False, self.newton)
         self.count = self.h.n_marginals if self.h.symmetric else 1
         self.least, negative = _tuples.least(self.h)
         live = np.where(self.a > 0, np.abs(potentials), 0.0)
-        size = self.count * sum(v.max() for v in self.split(live)) + 50 * self.h.epsilon - 2 * negative
-        self.slack = ROUNDING * self.h.n_marginals**2 * float(size)
+        self.size = float(self.count * sum(v.max() for v in self.split(live)) + 50 * self.h.epsilon - 2 * negative)
+        self.slack = ROUNDING * self.h.n_marginals**2 * self.size
         self.margin = self.slack / self.h.epsilon  # exponents are that wrong, and so are the marginals, relatively
 
     def split(self, v: Array) -> list[Array]:
@@ -82,27 +88,38 @@ class _Bounds:
         """Return upper bounds of OT_0 and OT_epsilon from the corrected plan; inf where it is not positive."""
         if not self.newton or not np.isfinite(self.e.marginals).all():
             return inf, inf
-        system = _newton.system(self.h, self.e.plans, self.a)
+        system = _newton.system(self.h, self.run, self.f, self.e, self.a)
+        assert isinstance(system, _newton.System)
         d, left = np.zeros_like(self.a), self.a - system.marginals
         for _ in range(2):  # what rounding and the damping of the first solution leave
             d += system.correction(left)
             left = self.a - system.marginals - system.matrix @ d
+        # Where the plan falls apart, large constants cancel in d: what rounding leaves of them counts.
         low, high = _newton.extent(self.h, d)
-        if not (low > -1 and np.abs(left).sum() <= 1e-12 * len(self.h.sizes)):
+        rounding = ROUNDING * self.h.n_marginals * float(np.abs(d).max())
+        found, count = float(np.abs(left).sum()), len(self.h.sizes)
+        off = found + max(self.margin, ROUNDING) * float((system.matrix @ np.abs(d)).sum())
+        if not (low - rounding > -1 and found <= 1e-12 * count and off <= 1e-9 * count):
             return inf, inf
-        off = 2 * self.dual(np.abs(left), np.abs(self.f))
+        off, high = 2 * self.size * off, max(high, 0.0) + rounding
         mass, linear = self.e.mass, self.e.value_linear
-        upper = linear + max(high, 0.0) * (linear - self.least * mass) + self.least * (1 - mass)
+        upper = linear + high * (linear - self.least * mass) + self.least * (1 - mass)
+        off_linear = off + (1 + high) * self.margin * (abs(linear) + abs(self.least) * mass)
         value_upper = self.dual(self.a, self.f + self.h.epsilon * d)
-        return self.outwards(upper + off), self.outwards(value_upper + off)
+        off += ROUNDING * self.h.n_marginals * self.h.epsilon * self.dual(self.a, np.abs(d))
+        return self.outwards(upper + off_linear), self.outwards(value_upper + off)
+
+    def shrunk(self) -> Array:
+        """Return potentials whose plan has marginals of at most those wanted."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            scale = np.where(self.a > 0, np.minimum(1.0, self.a / self.e.marginals), 1.0) * (1 - min(self.margin, 0.5))
+        scale = np.where(np.isfinite(scale) & (scale > 0), scale, 1.0)
+        return np.asarray(self.f + self.h.epsilon * np.log(scale))
 
     def scaled(self) -> tuple[float, float]:
         """Return upper bounds of OT_0 and OT_epsilon from mixtures of the scaled plan and couplings of the rest."""
         h, a = self.h, self.a
-        with np.errstate(divide="ignore", invalid="ignore"):
-            scale = np.where(a > 0, np.minimum(1.0, a / self.e.marginals), 1.0) * (1 - min(self.margin, 0.5))
-        scale = np.where(np.isfinite(scale) & (scale > 0), scale, 1.0)
-        f = self.f + h.epsilon * np.log(scale)
+        f = self.shrunk()
         e = self.run.evaluate(f, False, False)
         rest = a - e.marginals
         usable = bool(np.isfinite(e.marginals).all() and np.isfinite(e.value_linear) and (rest >= 0).all())
@@ -135,25 +152,48 @@ class _Bounds:
 
     def upper(self, sharp: bool) -> tuple[float, float]:
         """Return upper bounds of OT_0 and OT_epsilon; `sharp`: of all plans, not of the first that gives any."""
-        found = self.corrected()
+        if self.parts is not None:
+            each = [_Bounds(part, f).upper(sharp) for part, f in self.parts]
+            sums = sum(float(u) for u, _ in each), sum(float(v) for _, v in each)
+            return self.outwards(sums[0], False), self.outwards(sums[1], False)
+        found = first = self.corrected()
         if sharp or not np.isfinite(found[1]):
             other = self.scaled()
             found = min(found[0], other[0]), min(found[1], other[1])
+        if sharp and not np.isfinite(first[1]) and _repair.cheap(self.h):
+            other = self.repaired()
+            found = min(found[0], other[0]), min(found[1], other[1])
         if sharp and not np.isfinite(found[1]):
-            found = self.polished()
+            found = self.polished(1.0)
+        if sharp and not np.isfinite(found[1]):
+            found = self.repaired()
+        for factor in (10.0, 100.0) if sharp else ():
+            if not np.isfinite(found[1]):
+                found = self.polished(factor)
         return min(found), found[1]  # OT_0 <= OT_epsilon
 
-    def polished(self) -> tuple[float, float]:
-        """Return upper bounds from the corrected plan of better potentials, if need be of a larger epsilon."""
+    def polished(self, factor: float) -> tuple[float, float]:
+        """Return upper bounds from the corrected plan of better potentials, of epsilon times a factor."""
         from .evaluate import Schedule, solve
 
-        for factor in (1.0, 10.0, 100.0) if self.newton else ():
-            part = self.h._replace(epsilon=factor * self.h.epsilon)  # OT_epsilon grows with epsilon
-            better = solve(part, self.f, Schedule(1e-9, 300, 10, annealing=() if factor == 1 else None))
-            found = _Bounds(part, better.potentials).corrected()
-            if np.isfinite(found[1]):
-                return found
-        return inf, inf
+        if not self.newton:
+            return inf, inf
+        part = self.h._replace(epsilon=factor * self.h.epsilon)  # OT_epsilon grows with epsilon
+        better = solve(part, self.f, Schedule(1e-9, 300, 10, annealing=() if factor == 1 else None))
+        return _Bounds(part, better.potentials).corrected()
+
+    def repaired(self) -> tuple[float, float]:
+        """Return upper bounds from plans of finite cost that are searched for, of small problems."""
+        h = self.h
+        if not _repair.possible(h):
+            return inf, inf
+        if h.n_marginals == 2:
+            plan = np.asarray(self.run.evaluate(self.shrunk(), False, True).plans[0])
+            found = [_repair.flow(h, plan, self.a[: h.sizes[0]], self.a[-h.sizes[-1] :])]
+        else:
+            found = _repair.programs(h, self.split(self.shrunk()), self.split(self.a), 2 * self.size)
+        upper = min((self.outwards(c.cost, False) for c in found), default=inf)
+        return upper, min((self.outwards(c.cost + h.epsilon * c.entropy, False) for c in found), default=inf)
 
 
 def entropic(q: Problem, potentials: Array) -> tuple[float, float]:

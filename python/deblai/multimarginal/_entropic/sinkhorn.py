@@ -71,7 +71,7 @@ def sinkhorn(
         \min_\pi \langle c, \pi \rangle + \varepsilon \,\mathrm{KL}(\pi \,|\, \mu_1 \otimes \dots \otimes \mu_N),
         \qquad c(x_1, \dots, x_N) = \sum_{(p, q) \in \mathrm{graph}} c_{pq}(x_p, x_q)
 
-    by Sinkhorn's algorithm [1]_ with Anderson acceleration [2]_ and, where there are at most 3000 potentials, Newton's
+    by Sinkhorn's algorithm [1]_ with Anderson acceleration [2]_ and, for systems of at most 3000 potentials, Newton's
     steps on the dual, from large epsilon down to the one wanted. The :math:`n^N` plan is never stored: memory is
     O(N^2 n^2) where all pairs have a cost, O(N n^w) on a graph of treewidth w, and O(N n) on trees and for two
     marginals given as points and ``method="sinkhorn"``.
@@ -108,9 +108,10 @@ def sinkhorn(
         How many past sweeps the Anderson acceleration combines; 0 for plain sweeps. A leap that lowers the dual
         value is taken back.
     method : {"auto", "sinkhorn", "newton"}, default "auto"
-        "sinkhorn" only sweeps. "auto" also takes Newton's steps where the sweeps are slow, on the complete graph and up
-        to 3000 potentials (symmetric mode has n, else it is the sum of all sizes), for whose linear system some 200 MB
-        are needed; "newton" does the same, or says that it cannot.
+        "sinkhorn" only sweeps. "auto" also takes Newton's steps where the sweeps are slow, up to 3000 potentials
+        (symmetric mode has n, else it is the sum of all sizes), for whose linear system some 200 MB are needed;
+        "newton" does the same, or says that it cannot. On a graph the 3000 are those of a block: of an edge, on a tree
+        (see Notes).
     annealing : "auto", bool or decreasing sequence of float, default "auto"
         Values of epsilon to pass through before the one wanted. True: halved from a fifth to a tenth of the cost's
         spread on, where epsilon is below that; "auto" is True without `init` and False with it. A run of at most 50
@@ -179,6 +180,16 @@ def sinkhorn(
     Without some of the pairs, messages pass along a junction tree that a greedy elimination of least fill finds [3]_. A
     sweep follows that tree and costs O(N n^2) on a tree, O(N n^{w+1}) at treewidth w (2 for a ring). Graphs run on the
     CPU alone.
+
+    A graph falls apart into blocks at marginals whose removal would disconnect it: the edges of a tree, the cycles of a
+    cactus, else the whole. Plans of blocks can be glued at the marginals that they share, which are prescribed, so the
+    optima of blocks add up, entropic or not. Newton's steps solve a system a block: they need O(n^3) an edge of a tree,
+    O(M^3 n^3) in a block of M marginals, and there the plans of all its pairs; they are taken where those are at most
+    9 million entries that cost no more than 100 sweeps. To a marginal error of 1e-8 (random points of the unit square
+    and weights, squared distances, seconds of one thread): ring of 4, n = 150, epsilon = 5e-4: 201 steps in 1.1 s, 1074
+    sweeps in 4.4 s; star of 60, n = 40, epsilon = 5e-3: 192 in 1.1 s, where 3000 sweeps in 9.4 s leave 2e-5; chain of
+    4, n = 300, epsilon = 5e-4: 160 in 0.8 s, 337 sweeps in 0.8 s; at epsilon = 5e-2 about the same time.
+    `certify` bounds the optimum of each block from above as that of a complete graph.
 
     References
     ----------
@@ -303,8 +314,9 @@ def _schedule(
     if method not in METHODS:
         raise errors.InvalidValue(f"[{OPERATION}] method: expected one of {METHODS}, got {method!r}")
     if method == "newton" and not newton_possible(q):
+        where = "" if q.edges is None else ", in each block of a graph, and few plans of pairs without an edge"
         raise errors.InvalidValue(
-            f"[{OPERATION}] method: expected at most {LIMIT} potentials on the complete graph for 'newton', "
+            f"[{OPERATION}] method: expected at most {LIMIT} potentials for 'newton'{where}, "
             f"got {sum(q.sizes)}; use 'auto'"
         )
     return Schedule(
