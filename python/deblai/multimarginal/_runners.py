@@ -146,8 +146,8 @@ class Compiled:
 
     def minimum(self, potentials: Array, budget: int) -> Minimum:
         """Return bounds of the least reduced cost, within so many nodes of its search; on the CPU."""
-        given = (*self.arguments, _dlpack.view(potentials, True), budget)
-        return Minimum(*_core.multimarginal_minimum(*given, *self.where))
+        given = (*self.arguments, _dlpack.view(potentials, True), budget, inf, False)
+        return Minimum(*_core.multimarginal_minimum(*given, *self.where)[:5])
 
 
 class Reference:
