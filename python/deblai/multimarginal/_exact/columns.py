@@ -66,10 +66,10 @@ class Pricer:
             value, at = reference.least(self.costs, potential, count)
             found = at[None, :].astype(np.int32) if value < threshold else np.empty((0, count), np.int32)
             return Least(min(value, threshold), True, found)
-        view = _dlpack.view
+        view, plan = _dlpack.view, self.plan
+        problem: tuple[Any, ...] = ([None], [None], [view(self.costs)], [len(potential)], count, 0, 1.0, 1.0, 1.0, None)
         lower, _, exact, *_, tuples = _core.multimarginal_minimum(
-            *([None], [None], [view(self.costs)], [len(potential)], count, 0, 1.0, 1.0, 1.0, None),
-            *(view(np.array(potential), True), budget, threshold, True, self.plan.threads, self.plan.simd),
+            *problem, view(np.array(potential), True), budget, threshold, True, plan.threads, plan.simd
         )
         return Least(lower, exact, np.array(tuples, np.int32).reshape(-1, count))
 
