@@ -1,5 +1,3 @@
-#include <pybind11/stl.h>
-
 #include "bind.hpp"
 #include "deblai/columns.hpp"
 
@@ -34,18 +32,6 @@ bool price(py::handle costs, py::handle potential, py::handle parents, bool pair
     });
 }
 
-py::tuple least(py::handle costs, py::handle potential, int n_particles, double threshold, std::int64_t budget,
-                int threads) {
-    const auto c = matrix<const double>(costs, "costs");
-    const auto f = vector<const double>(potential, "potential");
-    if (!f || f.size != c.rows || f.stride != 1)
-        throw InvalidType("potential: expected contiguous numbers, one a site");
-    const columns::Least found = interruptible(threads, "", [&](const Control& control) {
-        return columns::least(c, f.data, n_particles, threshold, budget, control);
-    });
-    return py::make_tuple(found.lower, found.exact, found.nodes, found.values, found.sites);
-}
-
 }  // namespace
 
 void register_columns(py::module_& m) {
@@ -53,10 +39,6 @@ void register_columns(py::module_& m) {
           py::arg("gain"), py::arg("to"), py::arg("threads"),
           "The best move of each particle of each parent into gain and to (m, N); or with pairs the best of two "
           "particles into gain (m, 1) and to (m, 4): particles, sites.");
-    m.def("columns_least", &least, py::arg("costs"), py::arg("potential"), py::arg("n_particles"), py::arg("threshold"),
-          py::arg("budget"), py::arg("threads"),
-          "Branch and bound for the least cost minus potentials: lower bound, whether it is exact, nodes, values below "
-          "the threshold, their sites.");
 }
 
 }  // namespace deblai::bind

@@ -79,14 +79,15 @@ std::size_t workspace(const Objects& points, const Objects& weights, const Objec
 
 py::tuple minimum(const Objects& points, const Objects& weights, const Objects& costs,
                   const std::vector<index_t>& sizes, int n_marginals, int kind, double s, double strength,
-                  double epsilon, const Edges& edges, py::handle potentials, std::int64_t budget, int threads,
-                  const std::string& simd) {
+                  double epsilon, const Edges& edges, py::handle potentials, std::int64_t budget, double threshold,
+                  bool tuples, int threads, const std::string& simd) {
     return with_arguments(
         points, weights, costs, sizes, n_marginals, kind, s, strength, epsilon, edges, Device::cpu, [&](const auto& q) {
             double* const f = doubles(potentials, length(q), "potentials");
-            const multimarginal::Minimum r = interruptible(
-                threads, simd, [&](const Control& control) { return multimarginal::minimum(q, f, budget, control); });
-            return py::make_tuple(r.value, r.best, r.exact, r.nodes, r.at);
+            const multimarginal::Minimum r = interruptible(threads, simd, [&](const Control& control) {
+                return multimarginal::minimum(q, f, {budget, threshold, tuples}, control);
+            });
+            return py::make_tuple(r.value, r.best, r.exact, r.nodes, r.at, r.values, r.tuples);
         });
 }
 
@@ -110,11 +111,11 @@ void register_multimarginal(py::module_& m) {
         "The plan's marginal of any two marginals p < q of a problem with edges, into plan; False after a stop.");
     def("multimarginal_pair_workspace", &pair_workspace, py::arg("p"), py::arg("q"), py::arg("threads"),
         "Bytes that multimarginal_pair allocates at most.");
-    def("multimarginal_minimum", &minimum, py::arg("potentials"), py::arg("budget"), py::arg("threads"),
-        py::arg("simd"),
-        "The least cost less potentials over all tuples, in float64: a lower bound, what was attained, whether both "
-        "are "
-        "equal, nodes searched (at most about budget), where.");
+    def("multimarginal_minimum", &minimum, py::arg("potentials"), py::arg("budget"), py::arg("threshold"),
+        py::arg("tuples"), py::arg("threads"), py::arg("simd"),
+        "The least cost less potentials over all tuples, in float64, as far as it is below a threshold: a lower bound, "
+        "what was attained, whether both (or the first and the threshold) are equal, nodes searched (at most about "
+        "budget), where; with tuples, values below the threshold, the least of each subtree, and their tuples.");
     m.def("multimarginal_bags", &bags, py::arg("sizes"), py::arg("edges"),
           "The bags of the junction tree of a graph in the order of elimination: the marginal that is eliminated, then "
           "its neighbours at that time.");

@@ -4,9 +4,6 @@ from collections.abc import Callable, Sequence
 
 _View = object  # a capsule around deblai::View
 
-def columns_least(
-    costs: _View, potential: _View, n_particles: int, threshold: float, budget: int, threads: int
-) -> tuple[float, bool, int, list[float], list[int]]: ...
 def columns_price(
     costs: _View, potential: _View, parents: _View, pairs: bool, gain: _View, to: _View, threads: int
 ) -> bool: ...
@@ -105,9 +102,11 @@ def multimarginal_minimum(
     edges: Sequence[tuple[int, int]] | None,
     potentials: _View,
     budget: int,
+    threshold: float,
+    tuples: bool,
     threads: int,
     simd: str,
-) -> tuple[float, float, bool, int, list[int]]: ...
+) -> tuple[float, float, bool, int, list[int], list[float], list[int]]: ...
 def multimarginal_workspace(
     points: list[_View | None],
     weights: list[_View | None],

@@ -13,7 +13,13 @@ constexpr std::int64_t unlimited = 1'000'000'000;
 
 template <class T>
 mm::Minimum least(Case<T> c, const std::vector<double>& potentials, std::int64_t budget, const Control& control = {}) {
-    return mm::minimum(c.problem(), potentials.data(), budget, control);
+    return mm::minimum(c.problem(), potentials.data(), {budget}, control);
+}
+
+template <class T>
+mm::Minimum below(Case<T> c, const std::vector<double>& potentials, const mm::Wanted& wanted,
+                  const Control& control = {}) {
+    return mm::minimum(c.problem(), potentials.data(), wanted, control);
 }
 
 template <class T>
@@ -49,7 +55,8 @@ double reduced(const Case<T>& c, const std::vector<double>& potentials, const st
 }
 
 bool same(const mm::Minimum& a, const mm::Minimum& b) {
-    return a.value == b.value && a.best == b.best && a.exact == b.exact && a.nodes == b.nodes && a.at == b.at;
+    return a.value == b.value && a.best == b.best && a.exact == b.exact && a.nodes == b.nodes && a.at == b.at &&
+           a.values == b.values && a.tuples == b.tuples;
 }
 
 template <class T>
@@ -90,8 +97,38 @@ void against_the_tensor() {
                 const mm::Minimum cut = least(c, f, budget);
                 CHECK(cut.value <= truth + 1e-12 && cut.best >= truth - 1e-12, cut.value, cut.best, truth);
                 CHECK(cut.exact == (cut.value == cut.best));
+                CHECK(cut.nodes <= budget + 1 || c.n_marginals == 2, cut.nodes, budget);
             }
         }
+}
+
+// What a threshold cuts off does not count; tuples are below it, the least one among them.
+template <class T>
+void below_a_threshold() {
+    for (const Case<T>& c : cases<T>()) {
+        const std::vector<double> f = random_potentials(c, 70);
+        const double truth = brute(c, f);
+        if (truth == inf) continue;
+        for (const bool tuples : {false, true}) {
+            const mm::Minimum none = below(c, f, {unlimited, truth - 1, tuples});
+            CHECK(none.exact && none.value == truth - 1 && none.best == inf && none.at.empty() && none.values.empty());
+            for (const std::int64_t budget : {std::int64_t{3}, std::int64_t{30}, unlimited}) {
+                const mm::Minimum some = below(c, f, {budget, truth + 0.3, tuples});
+                CHECK(some.value <= truth + 1e-12 && (budget < unlimited || some.exact));
+                CHECK(some.exact == (some.value == std::min(some.best, truth + 0.3)));
+                if (some.exact) CHECK_CLOSE(some.best, truth, 1e-12);
+                CHECK(some.values.size() * c.n_marginals == some.tuples.size());
+                double low = inf;
+                for (std::size_t k = 0; k < some.values.size(); ++k) {
+                    const auto begin = some.tuples.begin() + static_cast<std::ptrdiff_t>(k * c.n_marginals);
+                    CHECK_CLOSE(reduced(c, f, {begin, begin + c.n_marginals}), some.values[k], 1e-12);
+                    CHECK(some.values[k] < truth + 0.3);
+                    low = std::min(low, some.values[k]);
+                }
+                CHECK(low == (tuples ? some.best : inf));
+            }
+        }
+    }
 }
 
 // Enough subtrees for several rounds, and a budget that ends within one.
@@ -107,7 +144,10 @@ void any_number_of_threads() {
             const std::vector<double> f = random_potentials(c, 9);
             const mm::Minimum one = least(c, f, budget, {.threads = 1});
             for (const int threads : {2, 3, 7}) CHECK(same(one, least(c, f, budget, {.threads = threads})));
-            CHECK(one.exact || (budget == 200 && one.nodes < 400), one.nodes);
+            CHECK(one.exact || (budget == 200 && one.nodes <= 200), one.nodes);
+            const mm::Wanted wanted{budget, one.best + 0.1, true};
+            const mm::Minimum many = below(c, f, wanted, {.threads = 1});
+            for (const int threads : {2, 3}) CHECK(same(many, below(c, f, wanted, {.threads = threads})));
         }
 }
 
@@ -147,6 +187,8 @@ void refuses() {
 int main() {
     against_the_tensor<float>();
     against_the_tensor<double>();
+    below_a_threshold<float>();
+    below_a_threshold<double>();
     any_number_of_threads();
     bounds_after_a_stop();
     nothing_finite();

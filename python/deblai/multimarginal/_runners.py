@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import _backend, _core, _dlpack, costs, errors
 from .._array import view_of
+from . import _tuples
 from ._graph import clique_note
 from ._problem import Problem
 
@@ -146,8 +147,8 @@ class Compiled:
 
     def minimum(self, potentials: Array, budget: int) -> Minimum:
         """Return bounds of the least reduced cost, within so many nodes of its search; on the CPU."""
-        given = (*self.arguments, _dlpack.view(potentials, True), budget)
-        return Minimum(*_core.multimarginal_minimum(*given, *self.where))
+        given = (*self.arguments, _dlpack.view(potentials, True), budget, inf, False)
+        return Minimum(*_core.multimarginal_minimum(*given, *self.where)[:5])
 
 
 class Reference:
@@ -163,34 +164,11 @@ class Reference:
         terms = float(np.prod([float(q.sizes[0 if q.symmetric else p]) for p in range(count)]))
         _backend.require_memory(OPERATION, int(min(32 * terms, 2**62)))
 
-        def host(v: Any) -> Any:
-            return None if v is None else np.asarray(q.library.numpy(v), np.float64)
-
-        at = [""] if q.symmetric else [f"[{p}]" for p in range(count)]
-        for name, x in zip(at, q.points, strict=True):
-            if x is not None and not np.isfinite(host(x)).all():
-                raise errors.InvalidValue(f"[{OPERATION}] points{name}: expected finite values, got nan or inf")
-        self.points = [host(x) for x in q.points]
-        weights = []
-        for name, w, n in zip(at, q.weights, q.sizes, strict=True):
-            a = np.full(n, 1.0 / n) if w is None else host(w)
-            if not np.isfinite(a).all() or (a < 0).any() or not 0 < a.sum() < inf:
-                raise errors.InvalidValue(
-                    f"[{OPERATION}] weights{name}: expected finite nonnegative weights of positive total mass"
-                )
-            weights.append(a / a.sum())
-        every = q.edges if q.edges is not None else [(p, r) for p in range(count) for r in range(p + 1, count)]
-        kind = (q.cost.kind, q.cost.s, q.cost.strength)
-        self.weights = weights * count if q.symmetric else weights
-        given = [host(c) for c in q.matrices]
-        for c in given:
-            if np.isnan(c).any() or (c == -inf).any():
-                raise errors.InvalidValue(f"[{OPERATION}] cost: expected numbers or +inf, got nan or -inf")
-        if given:
-            self.costs = {pair: given[0 if q.shared or q.symmetric else k] for k, pair in enumerate(every)}
-        else:
-            between, points = multimarginal.pair_cost, self.points * count if q.symmetric else self.points
-            self.costs = {(p, r): between(points[p], points[r], *kind) for p, r in every}
+        h = _tuples.host(q)
+        _tuples.check(OPERATION, h._replace(tied=False))  # named as the kernels do
+        self.points = h.points
+        self.weights = _tuples.masses(h) * (count if q.symmetric else 1)
+        self.costs = {pair: _tuples.block(h, pair) for pair in _tuples.every_pair(q)}
 
     def pair(self, potentials: Array, pair: tuple[int, int]) -> Any:
         """Return the plan of any pair."""

@@ -1,4 +1,4 @@
-"""Costs of chosen tuples of points, in float64 from the inputs whatever their dtype."""
+"""Problems in float64 NumPy arrays whatever the inputs are: their entries, weights, costs of pairs and of tuples."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import errors
 from .._array import NUMPY
 from ..reference.multimarginal import pair_cost
 from ._problem import Problem
@@ -25,32 +26,65 @@ def host(q: Problem) -> Problem:
     return q._replace(library=NUMPY, points=convert(q.points), weights=convert(q.weights), matrices=convert(q.matrices))
 
 
+def check(operation: str, h: Problem) -> None:
+    """Raise for entries of points, weights and matrices that no solver can use."""
+    names = ["" if h.symmetric or h.tied else f"[{p}]" for p in range(len(h.sizes))]
+    for name, x in zip(names, h.points, strict=True):
+        if x is not None and not np.isfinite(x).all():
+            raise errors.InvalidValue(f"[{operation}] points{name}: expected finite values, got nan or inf")
+    for name, w in zip(names, h.weights, strict=True):
+        if w is not None and not (np.isfinite(w).all() and (w >= 0).all() and 0 < w.sum() < inf):
+            raise errors.InvalidValue(
+                f"[{operation}] weights{name}: expected finite nonnegative weights of positive total mass"
+            )
+    for c in h.matrices:
+        if np.isnan(c).any() or (c == -inf).any():
+            raise errors.InvalidValue(f"[{operation}] cost: expected numbers or +inf, got nan or -inf")
+
+
+def masses(q: Problem) -> list[Array]:
+    """Return the weights divided by their sum, equal ones where none are given."""
+    parts = []
+    for w, n in zip(q.weights, q.sizes, strict=True):
+        a = np.ones(n) if w is None else np.ascontiguousarray(q.library.numpy(w), np.float64)
+        parts.append(a / a.sum())
+    return parts
+
+
 def every_pair(q: Problem) -> list[tuple[int, int]]:
     """Return the pairs whose costs are summed."""
     return list(combinations(range(q.n_marginals), 2)) if q.symmetric else q.pairs
+
+
+def matrix(q: Problem, pair: tuple[int, int]) -> Any:
+    """Return the matrix that was given for a pair (p, r), rows of p."""
+    p, r = pair
+    c = q.matrices[0 if q.symmetric or q.shared else q.pairs.index((min(p, r), max(p, r)))]
+    return c if p < r else c.T
 
 
 def block(h: Problem, pair: tuple[int, int], rows: Any = slice(None), columns: Any = slice(None)) -> Array:
     """Return the costs of some rows and columns of a pair."""
     p, r = (0, 0) if h.symmetric else pair
     if h.points[p] is None:
-        matrix = h.matrices[0 if h.symmetric or h.shared else h.pairs.index(pair)]
-        return np.asarray(matrix[rows][:, columns])
+        return np.asarray(matrix(h, pair)[rows][:, columns])
     return pair_cost(h.points[p][rows], h.points[r][columns], h.cost.kind, h.cost.s, h.cost.strength)
+
+
+def between(h: Problem, pair: tuple[int, int], i: Array, j: Array) -> Array:
+    """Return the costs between points i of one of a pair and as many points j of the other."""
+    p, r = (0, 0) if h.symmetric else pair
+    if h.points[p] is None:
+        return np.asarray(matrix(h, pair)[i, j])
+    apart = h.points[p][i] - h.points[r][j]
+    return pair_cost(apart, np.zeros((1, apart.shape[1])), h.cost.kind, h.cost.s, h.cost.strength)[:, 0]
 
 
 def costs(h: Problem, at: Array) -> Array:
     """Return the cost of each tuple of `at`, shape (k, N)."""
     total = np.zeros(len(at))
     for p, r in every_pair(h):
-        a, b = (0, 0) if h.symmetric else (p, r)
-        if h.points[a] is None:
-            matrix = h.matrices[0 if h.symmetric or h.shared else h.pairs.index((p, r))]
-            total += matrix[at[:, p], at[:, r]]
-        else:
-            apart = h.points[a][at[:, p]] - h.points[b][at[:, r]]
-            origin = np.zeros((1, apart.shape[1]))
-            total += pair_cost(apart, origin, h.cost.kind, h.cost.s, h.cost.strength)[:, 0]
+        total += between(h, (p, r), at[:, p], at[:, r])
     return total
 
 
@@ -78,8 +112,7 @@ def spread(q: Problem) -> float:
     for pair in pairs:
         p, r = (0, 0) if q.symmetric else pair
         if q.points[p] is None:
-            matrix = q.matrices[0 if q.symmetric or q.shared else q.pairs.index(pair)]
-            part = some(matrix, q.sizes[p])
+            part = some(matrix(q, pair), q.sizes[p])
             found = np.asarray(q.library.numpy(some(part.T, q.sizes[r])), np.float64)
         else:
             x, y = (np.asarray(q.library.numpy(some(q.points[k], q.sizes[k])), np.float64) for k in (p, r))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from deblai import errors
 from deblai.multimarginal import sinkhorn
-from deblai.multimarginal._graph import sample_graph
+from deblai.multimarginal._plans.graph import sample_graph
 from hypothesis import given
 from hypothesis import strategies as st
 

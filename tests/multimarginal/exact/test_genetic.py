@@ -181,10 +181,12 @@ def test_prices_are_those_of_the_reference(N, seed, infinite):
             assert np.array_equal(to, where)
     least, _ = reference.least(C, f, N)
     assume(np.isfinite(least))
-    lower, exact, _, values, sites = _core.columns_least(view(C), view(f), N, least + 0.5, 10**6, 2)
+    problem = ([None], [None], [view(C)], [n], N, 0, 1.0, 1.0, 1.0, None)
+    wanted = (10**6, least + 0.5, True)
+    lower, best, exact, _, _, values, tuples = _core.multimarginal_minimum(*problem, view(f, True), *wanted, 2, "")
     assert exact
-    assert lower == pytest.approx(least, abs=1e-12)
-    tuples = np.array(sites).reshape(-1, N)
+    assert lower == best == pytest.approx(least, abs=1e-12)
+    tuples = np.array(tuples).reshape(-1, N)
     assert np.allclose(reference.tuple_costs(C, tuples) - f[tuples].sum(1), values, atol=1e-12)
 
 

@@ -79,7 +79,7 @@ Minimum scan(const Problem<T>& q, const std::vector<std::vector<double>>& unary,
 template <class T>
 Tables tables(const Problem<T>& q, std::vector<std::vector<double>> unary, const std::vector<int>& order,
               const Control& control) {
-    Tables t{q.n_marginals, q.symmetric, {}, {}, {}};
+    Tables t{q.n_marginals, q.symmetric, {}, {}, {}, {}, {}};
     for (int k = 0; k < q.distinct(); ++k) {
         t.sizes.push_back(q.marginals[order[k]].size);
         t.unary.push_back(std::move(unary[order[k]]));
@@ -94,15 +94,45 @@ Tables tables(const Problem<T>& q, std::vector<std::vector<double>> unary, const
             for (index_t i = 0; q.costs && q.symmetric && i < n; ++i)
                 for (index_t j = 0; j < i; ++j)
                     if (!mirrored(to[i * m + j], to[j * m + i])) throw not_symmetric(i, j);
+            std::vector<double> rows(n, infinity), cols(m, infinity);
+            for (index_t i = 0; i < n; ++i)
+                for (index_t j = 0; j < m; ++j) {
+                    rows[i] = std::min(rows[i], to[i * m + j]);
+                    cols[j] = std::min(cols[j], to[i * m + j]);
+                }
+            t.rows.push_back(std::move(rows));
+            t.cols.push_back(std::move(cols));
         }
     return t;
+}
+
+// What was found with no threshold, as it is with one.
+Minimum below(Minimum found, const Wanted& wanted) {
+    found.value = std::min(found.value, wanted.threshold);
+    if (!(found.best < wanted.threshold)) {
+        found.best = infinity;
+        found.at.clear();
+    } else if (wanted.tuples) {
+        found.values = {found.best};
+        found.tuples = found.at;
+    }
+    return found;
+}
+
+// From positions to marginals.
+void restore(std::vector<index_t>& tuples, const std::vector<int>& order) {
+    std::vector<index_t> at(order.size());
+    for (auto tuple = tuples.begin(); tuple != tuples.end(); tuple += static_cast<std::ptrdiff_t>(order.size())) {
+        for (std::size_t k = 0; k < order.size(); ++k) at[order[k]] = tuple[static_cast<std::ptrdiff_t>(k)];
+        std::copy(at.begin(), at.end(), tuple);
+    }
 }
 
 }  // namespace
 
 template <class T>
-Minimum minimum(const Problem<T>& q, const double* potentials, std::int64_t budget, const Control& control) {
-    if (q.edges) return graph_minimum(q, potentials, control);
+Minimum minimum(const Problem<T>& q, const double* potentials, const Wanted& wanted, const Control& control) {
+    if (q.edges) return below(graph_minimum(q, potentials, control), wanted);
     require_shapes(q);
     const std::vector<index_t> offset = offsets(q);
     std::vector<std::vector<double>> unary;
@@ -114,23 +144,22 @@ Minimum minimum(const Problem<T>& q, const double* potentials, std::int64_t budg
         for (index_t i = 0; i < q.marginals[p].size; ++i)
             unary[p][i] = mass.weights[i] > 0 ? -potentials[offset[p] + i] : infinity;
     }
-    if (q.n_marginals == 2) return scan(q, unary, control);
+    if (q.n_marginals == 2) return below(scan(q, unary, control), wanted);
 
     // The last two positions are scanned as a whole: the longest ones.
     std::vector<int> order(q.distinct());
     std::iota(order.begin(), order.end(), 0);
     std::stable_sort(order.begin(), order.end(),
                      [&](int a, int b) { return q.marginals[a].size < q.marginals[b].size; });
-    Minimum found = search(tables(q, std::move(unary), order, control), budget, control);
-    if (!q.symmetric && !found.at.empty()) {
-        std::vector<index_t> at(found.at.size());
-        for (std::size_t k = 0; k < order.size(); ++k) at[order[k]] = found.at[k];
-        found.at = std::move(at);
+    Minimum found = search(tables(q, std::move(unary), order, control), wanted, control);
+    if (!q.symmetric) {
+        restore(found.at, order);
+        restore(found.tuples, order);
     }
     return found;
 }
 
-template Minimum minimum(const Problem<float>&, const double*, std::int64_t, const Control&);
-template Minimum minimum(const Problem<double>&, const double*, std::int64_t, const Control&);
+template Minimum minimum(const Problem<float>&, const double*, const Wanted&, const Control&);
+template Minimum minimum(const Problem<double>&, const double*, const Wanted&, const Control&);
 
 }  // namespace deblai::multimarginal

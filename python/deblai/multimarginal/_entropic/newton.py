@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ... import _core
+from .. import _tuples
 from .._problem import Problem
 from .._runners import Compiled, Evaluation, Reference
 from .blocks import Block, blocks
@@ -71,11 +72,7 @@ def dear(q: Problem) -> bool:
 
 def masses(q: Problem) -> Array:
     """Return the marginals, one after the other, in float64."""
-    parts = []
-    for w, n in zip(q.weights, q.sizes, strict=True):
-        a = np.ones(n) if w is None else np.ascontiguousarray(q.library.numpy(w), np.float64)
-        parts.append(a / a.sum())
-    return np.concatenate(parts)
+    return np.concatenate(_tuples.masses(q))
 
 
 class System(NamedTuple):

@@ -66,12 +66,12 @@ class Pricer:
             value, at = reference.least(self.costs, potential, count)
             found = at[None, :].astype(np.int32) if value < threshold else np.empty((0, count), np.int32)
             return Least(min(value, threshold), True, found)
-        view = _dlpack.view
-        threads = self.plan.threads
-        lower, exact, _, _, sites = _core.columns_least(
-            view(self.costs), view(np.ascontiguousarray(potential)), count, threshold, budget, threads
+        view, plan = _dlpack.view, self.plan
+        problem: tuple[Any, ...] = ([None], [None], [view(self.costs)], [len(potential)], count, 0, 1.0, 1.0, 1.0, None)
+        lower, _, exact, *_, tuples = _core.multimarginal_minimum(
+            *problem, view(np.array(potential), True), budget, threshold, True, plan.threads, plan.simd
         )
-        return Least(lower, exact, np.array(sites, np.int32).reshape(-1, count))
+        return Least(lower, exact, np.array(tuples, np.int32).reshape(-1, count))
 
     def _price(self, potential: Array, parents: Array, pairs: bool, gain: Array, to: Array) -> None:
         view = _dlpack.view

@@ -8,7 +8,7 @@ import numpy as np
 
 from ... import _backend, errors
 from ..._array import TRACED
-from ...reference.multimarginal import pair_cost
+from .. import _tuples
 from .._problem import Problem, problem
 
 Array = np.ndarray[Any, Any]
@@ -41,39 +41,15 @@ def checked(operation: str, points: Any, weights: Any, n_marginals: Any, cost: A
     if q.library is TRACED:
         raise errors.InvalidType(f"[{operation}] points: expected arrays with values, got tracers inside jit of JAX")
 
-    def host(v: Any) -> Any:
-        return None if v is None else np.asarray(q.library.numpy(v), np.float64)
-
-    names = ["" if q.symmetric or q.tied else f"[{p}]" for p in range(len(q.sizes))]
     dim = max((x.shape[1] for x in q.points if x is not None), default=0)
     entries = sum(q.sizes[a] * q.sizes[0 if q.symmetric else b] for a, b in q.pairs)
     _backend.require_memory(operation, 8 * (3 * entries + dim * max(q.sizes) ** 2))
-    pts = [host(x) for x in q.points]
-    for name, x in zip(names, pts, strict=True):
-        if x is not None and not np.isfinite(x).all():
-            raise errors.InvalidValue(f"[{operation}] points{name}: expected finite values, got nan or inf")
-    wts = []
-    for name, w, n in zip(names, q.weights, q.sizes, strict=True):
-        a = np.full(n, 1.0 / n) if w is None else host(w)
-        if not np.isfinite(a).all() or (a < 0).any() or not 0 < a.sum() < np.inf:
-            raise errors.InvalidValue(
-                f"[{operation}] weights{name}: expected finite nonnegative weights of positive total mass"
-            )
-        wts.append(a / a.sum())
-    given = [host(c) for c in q.matrices]
-    for c in given:
-        if np.isnan(c).any() or (c == -np.inf).any():
-            raise errors.InvalidValue(f"[{operation}] cost: expected numbers or +inf, got nan or -inf")
-    if given and q.symmetric and not np.array_equal(given[0], given[0].T):
+    h = _tuples.host(q)
+    _tuples.check(operation, h)
+    if h.matrices and q.symmetric and not np.array_equal(h.matrices[0], h.matrices[0].T):
         raise errors.InvalidValue(f"[{operation}] cost: expected a symmetric matrix for equal marginals")
-    kind = (q.cost.kind, q.cost.s, q.cost.strength)
-    matrices: dict[tuple[int, int], Array] = {}
-    for k, (a, b) in enumerate(q.pairs):
-        if given:
-            matrices[a, b] = given[0 if q.shared or q.symmetric else k]
-        else:
-            matrices[a, b] = pair_cost(pts[a], pts[0 if q.symmetric else b], *kind)
-    return Host(q, pts, wts, matrices, q.n_marginals)
+    costs = {pair: _tuples.block(h, pair) for pair in q.pairs}
+    return Host(q, h.points, _tuples.masses(h), costs, q.n_marginals)
 
 
 def require_light_points(operation: str, h: Host) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...reference.multimarginal import distance_cost, pair_cost
+from .. import _tuples
 from .._entropic.evaluate import Array, pair_plan
 from .._problem import Problem
 
@@ -17,15 +17,11 @@ class Host:
     """A problem at given potentials in NumPy, float64: weights, log-weights g = log a + f / epsilon, costs of pairs."""
 
     def __init__(self, q: Problem, potentials: Array) -> None:
-        def host(v: Any) -> Any:
-            return None if v is None else np.asarray(q.library.numpy(v), np.float64)
-
-        self.q, self.epsilon = q, q.epsilon
+        self.q, self.epsilon, self.problem = q, q.epsilon, _tuples.host(q)
         self.kind = (q.cost.kind, q.cost.s, q.cost.strength)
         self.potentials = np.split(potentials, np.cumsum(q.sizes)[:-1])
-        self.points, self.matrices = [host(x) for x in q.points], [host(c) for c in q.matrices]
-        weights = [np.ones(n) if w is None else host(w) for w, n in zip(q.weights, q.sizes, strict=True)]
-        self.weights = [w / w.sum() for w in weights]
+        self.points, self.matrices = self.problem.points, self.problem.matrices
+        self.weights = _tuples.masses(self.problem)
         with np.errstate(divide="ignore"):
             self.logs: list[Array] = [
                 np.log(w) + f / q.epsilon for w, f in zip(self.weights, self.potentials, strict=True)
@@ -49,27 +45,11 @@ class Host:
 
     def rows(self, p: int, r: int, i: Array) -> Array:
         """Return the costs between points i of marginal p and all points of marginal r, shape (k, n)."""
-        if not self.linked(p, r):
-            return np.zeros((len(i), self.size(r)))
-        if self.matrices:
-            return np.asarray(self._matrix(p, r)[i])
-        return pair_cost(self.points[self.own(p)][i], self.points[self.own(r)], *self.kind)
+        return _tuples.block(self.problem, (p, r), i) if self.linked(p, r) else np.zeros((len(i), self.size(r)))
 
     def between(self, p: int, r: int, i: Array, j: Array) -> Array:
         """Return the costs between points i of marginal p and as many points j of marginal r."""
-        if not self.linked(p, r):
-            return np.zeros(len(i))
-        if self.matrices:
-            return np.asarray(self._matrix(p, r)[i, j])
-        gap = self.points[self.own(p)][i] - self.points[self.own(r)][j]
-        return distance_cost(np.sqrt((gap**2).sum(-1)), *self.kind)
-
-    def _matrix(self, p: int, r: int) -> Array:
-        if self.q.symmetric or self.q.shared:
-            c: Array = self.matrices[0]
-        else:
-            c = self.matrices[self.q.pairs.index((min(p, r), max(p, r)))]
-        return c if p < r else c.T
+        return _tuples.between(self.problem, (p, r), i, j) if self.linked(p, r) else np.zeros(len(i))
 
     def log_mass(self, tuples: Array) -> Array:
         """Return the logarithm of the plan at tuples of indices, shape (k, N)."""

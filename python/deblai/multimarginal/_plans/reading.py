@@ -13,9 +13,9 @@ from ... import _backend, _rng, _validate, errors
 from ..._array import NUMPY, library_of
 from ...results import Expectation
 from .._entropic.evaluate import Array, pair_plan, whole_plan
-from .._graph import sample_graph
 from .._problem import Problem
 from .given import Host, given, pair_given
+from .graph import sample_graph
 
 CHUNK = 1 << 18  # tuples that a function is given at once
 
