@@ -2,6 +2,9 @@
 // marginals and more, equal and general, ties, infinite costs, budgets that are too small, errors of bad input, stops.
 // Compiled against tests/gpu/emulated it runs on the host. Usage and exit status: see twin.hpp.
 #include "deblai/cuda/multimarginal-minimum.hpp"
+
+#include <algorithm>
+
 #include "twin.hpp"
 
 namespace {
@@ -108,7 +111,7 @@ struct Views {
 
 template <class T>
 Minimum on_cpu(const Arrays<T>& arrays) {
-    return cpu::minimum(Views<T>(arrays, false).problem, arrays.potentials.data(), ample);
+    return cpu::minimum(Views<T>(arrays, false).problem, arrays.potentials.data(), {ample});
 }
 
 template <class T>

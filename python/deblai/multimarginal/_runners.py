@@ -145,9 +145,9 @@ class Compiled:
         return Evaluation(value, linear, mass, error, np.array(marginals), gradients, plans_made, exact_rows)
 
     def minimum(self, potentials: Array, budget: int) -> Minimum:
-        """Return bounds of the least reduced cost, within so many nodes of its search; on the CPU."""
+        """Return bounds of the least reduced cost, within so many nodes of its search."""
         given = (*self.arguments, _dlpack.view(potentials, True), budget)
-        return Minimum(*_core.multimarginal_minimum(*given, *self.where))
+        return Minimum(*self.core.multimarginal_minimum(*given, *self.where))
 
 
 class Reference:

@@ -9,7 +9,8 @@ are m:
   bounds of OT_epsilon is the Newton decrement, of second order in the marginal error;
 - pi scaled by min(1, a_p / m_p), less a share of it, and a coupling of what is left of the marginals (`coupling`).
 
-Sums are float64. What rounding can move is allowed for: 2^-48 of the sizes of what is summed, times N^2.
+Sums are float64, on the device of the arrays (`place`). What rounding can move is allowed for: 2^-48 of the sizes of
+what is summed, times N^2.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ import numpy as np
 from ... import _backend, errors
 from .. import _tuples
 from .._problem import Problem
-from .._runners import OPERATION, runner
+from .._runners import OPERATION
 from . import coupling as _coupling
 from . import newton as _newton
+from .place import Place, host
 
 ROUNDING = 2.0**-48
 SMALL = 600  # points up to which triples are solved where N marginals are too many
@@ -44,12 +46,12 @@ class Interval(NamedTuple):
 
 
 class _Bounds:
-    """A problem in float64 on the CPU, and what its potentials say."""
+    """A problem in float64 on the CPU, and what its potentials say; its sums run at `place`."""
 
-    def __init__(self, h: Problem, potentials: Array) -> None:
-        self.h, self.f = h, potentials
+    def __init__(self, h: Problem, potentials: Array, place: Place) -> None:
+        self.h, self.f, self.place = h, potentials, place
         self.a = _newton.masses(self.h)
-        self.run = runner(h)
+        self.run = place.runner(h)
         self.newton = _newton.possible(self.h)
         self.e = self.run.evaluate(potentials, False, self.newton)
         self.count = self.h.n_marginals if self.h.symmetric else 1
@@ -149,8 +151,9 @@ class _Bounds:
 
         for factor in (1.0, 10.0, 100.0) if self.newton else ():
             part = self.h._replace(epsilon=factor * self.h.epsilon)  # OT_epsilon grows with epsilon
-            better = solve(part, self.f, Schedule(1e-9, 300, 10, annealing=() if factor == 1 else None))
-            found = _Bounds(part, better.potentials).corrected()
+            schedule = Schedule(1e-9, 300, 10, annealing=() if factor == 1 else None)
+            better = solve(self.place.problem(part), self.f, schedule)
+            found = _Bounds(part, better.potentials, self.place).corrected()
             if np.isfinite(found[1]):
                 return found
         return inf, inf
@@ -158,19 +161,21 @@ class _Bounds:
 
 def entropic(q: Problem, potentials: Array) -> tuple[float, float]:
     """Return bounds of OT_epsilon."""
-    with _on_host():
-        bounds = _Bounds(_tuples.host(q), potentials)
+    h, place = host(q)
+    with _where_arrays_are():
+        bounds = _Bounds(h, potentials, place)
         return bounds.value_lower(), bounds.upper(sharp=False)[1]
 
 
 def certify(q: Problem, potentials: Array, budget: int | None) -> Interval:
     """Return the intervals that potentials certify, searching for the least reduced cost within `budget` nodes."""
-    with _on_host():
-        return _certify(_tuples.host(q), potentials, budget)
+    h, place = host(q)
+    with _where_arrays_are():
+        return _certify(h, potentials, budget, place)
 
 
-def _certify(h: Problem, potentials: Array, budget: int | None) -> Interval:
-    bounds = _Bounds(h, potentials)
+def _certify(h: Problem, potentials: Array, budget: int | None, place: Place) -> Interval:
+    bounds = _Bounds(h, potentials, place)
     if h.n_marginals > 2:
         _backend.require_memory(OPERATION, 8 * sum(_size(h, p) * _size(h, r) for p, r in h.pairs))
     nodes = int(max(1000, WORK / max(h.sizes) ** 2)) if budget is None else budget
@@ -181,13 +186,13 @@ def _certify(h: Problem, potentials: Array, budget: int | None) -> Interval:
     lower -= bounds.slack + ROUNDING * h.n_marginals**2 * abs(found.value)
     lower = lower if lower == lower else -inf
     if not found.exact:
-        lower = max(lower, _from_fewer(h, potentials))
+        lower = max(lower, _from_fewer(h, potentials, place))
     upper, value_upper = bounds.upper(sharp=True)
     value_lower = max(bounds.value_lower(), lower)
     return Interval(lower, upper, value_lower, value_upper, found.exact and upper < inf)
 
 
-def _from_fewer(h: Problem, potentials: Array) -> float:
+def _from_fewer(h: Problem, potentials: Array, place: Place) -> float:
     """Return the bound OT_N >= N (N - 1) / (k (k - 1)) OT_k of equal marginals, the better of k = 2 and 3.
 
     A plan of N has marginals of k, and its cost is what they pay, times the number of pairs over that of theirs.
@@ -199,8 +204,9 @@ def _from_fewer(h: Problem, potentials: Array) -> float:
     for k in (2, 3) if h.symmetric else ():
         if k < h.n_marginals and (k == 2 or h.sizes[0] <= SMALL):
             part = h._replace(n_marginals=k)
-            found = solve(part, potentials * ((k - 1) / (h.n_marginals - 1)), Schedule(1e-4, 1000, 10))
-            best = max(best, _certify(part, found.potentials, None).lower * pairs / (k * (k - 1)))
+            start = potentials * ((k - 1) / (h.n_marginals - 1))
+            found = solve(place.problem(part), start, Schedule(1e-4, 1000, 10))
+            best = max(best, _certify(part, found.potentials, None, place).lower * pairs / (k * (k - 1)))
     return best
 
 
@@ -208,7 +214,7 @@ def _size(h: Problem, p: int) -> int:
     return h.sizes[0 if h.symmetric else p]
 
 
-def _on_host() -> AbstractContextManager[None]:
-    """Work on the CPU, also where the caller asked for CUDA."""
+def _where_arrays_are() -> AbstractContextManager[None]:
+    """Work on the host and on the device of the arrays, also where the caller asked for CUDA."""
     now = _backend.settings()
-    return _backend.restored(now._replace(backend="cpu" if now.backend == "cuda" else now.backend))
+    return _backend.restored(now._replace(backend="auto" if now.backend == "cuda" else now.backend))
