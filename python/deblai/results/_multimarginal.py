@@ -92,7 +92,8 @@ class MultimarginalResult:
         ``lower <= OT_0 <= upper`` and ``value_lower <= OT_epsilon <= value_upper`` hold whether or not the run has
         converged. They are computed in float64 from the arguments as they were at the call, whatever their dtype. From
         below: the dual value, and sum_p <a_p, f_p> + min (c - sum_p f_p), whose minimum is searched for by branch and
-        bound. From above: the cost of plans that have the marginals exactly, made from the plan of the potentials.
+        bound. From above: the cost of plans that have the marginals exactly, made from the plan of the potentials. The
+        sums of arrays on a GPU run there; the minimum is of all tuples, where these are not too many for the GPU.
         Rounding is allowed for: lower bounds are moved outwards by 2^-48 N^2 S, upper ones by at most (2 + 2 S /
         epsilon) times that, where S is the size of what is summed (largest potentials, 50 epsilon, the bound itself).
 
