@@ -2,8 +2,8 @@
 // memory, in float64. All tuples are looked at, by products of tiles in the (min, +) semiring; those of equal marginals
 // in sorted order. Where these are too many, subsets S of k marginals bound the minimum from below:
 //   sum over S of min over x_S of [sum of c(x_p, x_q) / C(N-2, k-2) - sum of f_p(x_p) / C(N-1, k-1)],
-// for equal marginals N (N - 1) / (k (k - 1)) times one of them. Ties go to the lowest indices; two runs are equal to
-// the bit.
+// for equal marginals N (N - 1) / (k (k - 1)) times one of them. Of ties one tuple is chosen by its indices; two runs
+// are equal to the bit.
 #pragma once
 
 #include "deblai/cuda/error.hpp"
