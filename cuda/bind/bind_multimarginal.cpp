@@ -1,3 +1,4 @@
+#include "deblai/cuda/multimarginal-minimum.hpp"
 #include "deblai/cuda/multimarginal.hpp"
 
 #include "multimarginal.hpp"
@@ -47,6 +48,21 @@ py::tuple evaluate(const Objects& points, const Objects& weights, const Objects&
         });
 }
 
+py::tuple minimum(const Objects& points, const Objects& weights, const Objects& costs,
+                  const std::vector<index_t>& sizes, int n_marginals, int kind, double s, double strength,
+                  double epsilon, const Edges& edges, py::handle potentials, std::int64_t budget, std::uintptr_t stream,
+                  int device) {
+    return with_arguments(points, weights, costs, sizes, n_marginals, kind, s, strength, epsilon, edges, Device::cuda,
+                          [&](const auto& q) {
+                              double* const f = doubles(potentials, length(q), "potentials");
+                              const multimarginal::Minimum r = interruptible(0, "", [&](const Control& control) {
+                                  return cuda::multimarginal::minimum(q, f, budget, reinterpret_cast<void*>(stream),
+                                                                      device, control.poll, control.context);
+                              });
+                              return py::make_tuple(r.value, r.best, r.exact, r.nodes, r.at);
+                          });
+}
+
 }  // namespace
 
 void register_multimarginal(py::module_& m) {
@@ -57,6 +73,9 @@ void register_multimarginal(py::module_& m) {
     def("multimarginal_evaluate", &evaluate, py::arg("potentials"), py::arg("pairs"), py::arg("grad_points"),
         py::arg("plans_only"), py::arg("stream"), py::arg("device"),
         "As deblai._core.multimarginal_evaluate; potentials are the host's.");
+    def("multimarginal_minimum", &minimum, py::arg("potentials"), py::arg("budget"), py::arg("stream"),
+        py::arg("device"),
+        "As deblai._core.multimarginal_minimum, of all tuples, or of subsets of marginals; potentials are the host's.");
 }
 
 }  // namespace deblai::bind

@@ -87,6 +87,22 @@ def multimarginal_evaluate(
     stream: int,
     device: int,
 ) -> tuple[float, float, float, float, list[float], int]: ...
+def multimarginal_minimum(
+    points: list[_View | None],
+    weights: list[_View | None],
+    costs: list[_View],
+    sizes: list[int],
+    n_marginals: int,
+    kind: int,
+    s: float,
+    strength: float,
+    epsilon: float,
+    edges: Sequence[tuple[int, int]] | None,
+    potentials: _View,
+    budget: int,
+    stream: int,
+    device: int,
+) -> tuple[float, float, bool, int, list[int]]: ...
 def sliced(
     x: _View,
     y: _View,

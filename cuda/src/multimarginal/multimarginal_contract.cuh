@@ -5,7 +5,7 @@
 // one. Exponents are relative to what the potential of the row predicts.
 #pragma once
 
-#include "multimarginal_tile.cuh"
+#include "multimarginal_mma.cuh"
 
 namespace deblai::cuda::multimarginal {
 
@@ -72,8 +72,8 @@ struct Contraction {
 
 template <class T>
 struct ContractTile {
-    alignas(16) T left[tile][tile];   // (k, row)
-    alignas(16) T right[tile][tile];  // (k, column)
+    alignas(16) T left[tile][tile_stride<T>];   // (k, row)
+    alignas(16) T right[tile][tile_stride<T>];  // (k, column)
     T quarter[tile_threads / tile][tile], t_top[tile];
     T z[tile][tile + 1];
     T z_top[tile];
@@ -126,23 +126,19 @@ __device__ bool load_contraction(const Contraction<T>& c, const int* at, index_t
 template <class T>
 __device__ void multiply(const Contraction<T>& c, const int* at, index_t i0, index_t j0, index_t block,
                          const ContractTile<T>& s, const T (&z)[thread_rows], Running<T> (&sum)[thread_rows]) {
-    const int lane = threadIdx.x % tile, first = threadIdx.x / tile * thread_rows;
-    T acc[thread_rows] = {};
-#pragma unroll 4
-    for (int k = 0; k < tile; ++k) {
-        const T m = s.right[k][lane];
+    T acc[thread_rows] = {}, top[thread_rows];
+    multiply_tiles(s.left, s.right, acc);
 #pragma unroll
-        for (int n = 0; n < thread_rows; ++n) acc[n] += s.left[k][first + n] * m;
-    }
-    const T top = c.tops[block * c.Q.ld + j0 + lane];
+    for (int n = 0; n < thread_rows; ++n) top[n] = c.tops[block * c.Q.ld + j0 + Entry<T>(n).column];
 #pragma unroll
     for (int n = 0; n < thread_rows; ++n) {
-        const T bound = z[n] + s.t_top[first + n] + top;
+        const Entry<T> own(n);
+        const T bound = z[n] + s.t_top[own.row] + top[n];
         if (!(bound > -Range<T>::infinity)) continue;
         // A product that is large beside what it may have lost speaks for itself; others against what is known.
         const T relative = sum[n].top > c.start ? sum[n].top + Range<T>::wide : -Range<T>::infinity;
         if (acc[n] < Range<T>::plenty && bound > max(c.safe, relative))
-            contract_exactly(c, at, i0 + first + n, j0 + lane, block * tile, z[n], sum[n]);
+            contract_exactly(c, at, i0 + own.row, j0 + own.column, block * tile, z[n], sum[n]);
         else
             sum[n].add(acc[n], bound);
     }
@@ -152,10 +148,11 @@ __device__ void multiply(const Contraction<T>& c, const int* at, index_t i0, ind
 // what the rows sum to; with one (and one chunk), plan(i, j), (size, ld), gets the sums over k times the row's mass,
 // added to what the first launch wrote.
 template <class T>
-__global__ void __launch_bounds__(tile_threads) contract(Contraction<T> c, Scaled* parts, T* plan, bool begins) {
+__global__ void __launch_bounds__(tile_threads, sizeof(T) == 8 ? 3 : 5)
+    contract(Contraction<T> c, Scaled* parts, T* plan, bool begins) {
     __shared__ ContractTile<T> s;
     __shared__ double sums[tile][tile + 1];
-    const int lane = threadIdx.x % tile, first = threadIdx.x / tile * thread_rows;
+    const int lane = threadIdx.x % tile;
     const index_t column_tiles = c.Q.ld / tile, inner_tiles = tiles_of(c.R.size);
     const index_t i0 = blockIdx.x / column_tiles * tile, j0 = blockIdx.x % column_tiles * tile;
     const index_t items = c.end - c.begin;
@@ -175,9 +172,10 @@ __global__ void __launch_bounds__(tile_threads) contract(Contraction<T> c, Scale
         T z[thread_rows];
 #pragma unroll
         for (int n = 0; n < thread_rows; ++n) {
-            const index_t i = i0 + first + n, j = j0 + lane;
+            const Entry<T> own(n);
+            const index_t i = i0 + own.row, j = j0 + own.column;
             z[n] = i < c.P.size && j < c.Q.size ? c.outer(at, weight, i, j) : -Range<T>::infinity;
-            s.z[first + n][lane] = z[n];
+            s.z[own.row][own.column] = z[n];
         }
         __syncthreads();
         if (threadIdx.x < tile) {
@@ -192,9 +190,10 @@ __global__ void __launch_bounds__(tile_threads) contract(Contraction<T> c, Scale
     if (plan) {
 #pragma unroll
         for (int n = 0; n < thread_rows; ++n) {
-            const index_t i = i0 + first + n;
+            const Entry<T> own(n);
+            const index_t i = i0 + own.row;
             if (i >= c.P.size) continue;
-            T& to = plan[i * c.Q.ld + j0 + lane];
+            T& to = plan[i * c.Q.ld + j0 + own.column];
             const double mass = c.P.masses[i];
             const T share = mass > 0 ? static_cast<T>(mass * sum[n].sum * exp2(static_cast<double>(sum[n].top))) : T(0);
             to = begins ? share : to + share;
@@ -203,8 +202,9 @@ __global__ void __launch_bounds__(tile_threads) contract(Contraction<T> c, Scale
     }
 #pragma unroll
     for (int n = 0; n < thread_rows; ++n) {
-        s.z[first + n][lane] = sum[n].sum > 0 ? sum[n].top : -Range<T>::infinity;
-        sums[first + n][lane] = sum[n].sum;
+        const Entry<T> own(n);
+        s.z[own.row][own.column] = sum[n].sum > 0 ? sum[n].top : -Range<T>::infinity;
+        sums[own.row][own.column] = sum[n].sum;
     }
     __syncthreads();
     if (threadIdx.x < tile && i0 + lane < c.P.size)

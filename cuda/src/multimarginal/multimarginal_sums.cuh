@@ -3,7 +3,6 @@
 #pragma once
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <string>
 
@@ -11,36 +10,13 @@
 #include "multimarginal_contract.cuh"
 #include "multimarginal_setup.cuh"
 #include "multimarginal_stream.cuh"
+#include "multimarginal_watch.cuh"
 #include "multimarginal_workspace.cuh"
 
 namespace deblai::cuda::multimarginal {
 
 using deblai::multimarginal::Marginal;
 using deblai::multimarginal::Masses;
-
-// Asks the caller now and then whether to stop.
-class Watch {
-public:
-    Watch(bool (*poll)(void*), void* context) : poll_(poll), context_(context) {}
-
-    bool stopped() {
-        const auto now = std::chrono::steady_clock::now();
-        if (!poll_ || stopped_ || now - last_ < std::chrono::milliseconds(50)) return stopped_;
-        last_ = now;
-        return stopped_ = poll_(context_);
-    }
-    bool asked() const { return poll_ != nullptr; }
-
-private:
-    bool (*poll_)(void*);
-    void* context_;
-    bool stopped_ = false;
-    std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
-};
-
-inline dim3 grid_of(index_t threads) {
-    return dim3(static_cast<unsigned>((threads + block_threads - 1) / block_threads));
-}
 
 template <class T>
 class Sums final : public deblai::multimarginal::Conditionals {

@@ -146,9 +146,11 @@ class Compiled:
         return Evaluation(value, linear, mass, error, np.array(marginals), gradients, plans_made, exact_rows)
 
     def minimum(self, potentials: Array, budget: int) -> Minimum:
-        """Return bounds of the least reduced cost, within so many nodes of its search; on the CPU."""
-        given = (*self.arguments, _dlpack.view(potentials, True), budget, inf, False)
-        return Minimum(*_core.multimarginal_minimum(*given, *self.where)[:5])
+        """Return bounds of the least reduced cost, within so many nodes of its search."""
+        given = (*self.arguments, _dlpack.view(potentials, True), budget)
+        if self.plan.backend == "cuda":
+            return Minimum(*self.core.multimarginal_minimum(*given, *self.where))
+        return Minimum(*self.core.multimarginal_minimum(*given, inf, False, *self.where)[:5])
 
 
 class Reference:

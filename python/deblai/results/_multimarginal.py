@@ -98,7 +98,8 @@ class MultimarginalResult:
         second order in the marginal error, or scaled and completed by a coupling. Where infinite costs allow neither,
         better potentials are tried, then a plan is searched for: of two marginals, as of the edges of a tree, by
         augmenting paths, of more by linear programs over at most 100000 tuples, if HiGHS is installed
-        (``pip install 'deblai[exact]'``).
+        (``pip install 'deblai[exact]'``). On the complete graph the sums of arrays on a GPU run there; the minimum is
+        of all tuples, where these are not too many for the GPU.
         Rounding is allowed for: lower bounds are moved outwards by 2^-48 N^2 S, upper ones by at most (2 + 2 S /
         epsilon) times that, where S is the size of what is summed (largest potentials, 50 epsilon, the bound itself),
         and by what rounding may leave of large corrections.

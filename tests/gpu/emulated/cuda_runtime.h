@@ -103,6 +103,30 @@ inline int __syncthreads_or(int vote) {
     return emulated::verdict;
 }
 
+namespace emulated {
+
+// c += a b of a warp on its tensor cores, with the fragments of mma.m16n8k16 in float64. All threads of the block call
+// it; two sets of fragments, since one may be a call ahead of another.
+inline void mma_16x8x16(double* c, const double* a, const double* b) {
+    struct Fragments {
+        double a[1024][8], b[1024][4];
+    };
+    static Fragments sets[2];
+    static unsigned calls[1024];
+    const unsigned me = threadIdx.x, warp = me / 32 * 32, lane = me % 32;
+    Fragments& f = sets[calls[me]++ % 2];
+    std::copy(a, a + 8, f.a[me]);
+    std::copy(b, b + 4, f.b[me]);
+    __syncthreads();
+    for (unsigned n = 0; n < 4; ++n) {
+        const unsigned row = lane / 4 + n / 2 * 8, column = lane % 4 * 2 + n % 2;
+        for (unsigned k = 0; k < 16; ++k)
+            c[n] += f.a[warp + row % 8 * 4 + k % 4][row / 8 + k / 4 * 2] * f.b[warp + column * 4 + k % 4][k / 4];
+    }
+}
+
+}  // namespace emulated
+
 using cudaStream_t = struct EmulatedStream*;
 enum cudaError_t { cudaSuccess = 0, cudaErrorMemoryAllocation = 2, cudaErrorInvalidConfiguration = 9 };
 enum cudaMemcpyKind { cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost };

@@ -12,7 +12,8 @@ are m:
 Where infinite entries leave neither, plans are searched for (`repair`). A graph is bounded from above block by block
 (`blocks`): all plans of blocks are restrictions of one of the whole, whose cost and relative entropy are their sums.
 
-Sums are float64. What rounding can move is allowed for: 2^-48 of the sizes of what is summed, times N^2.
+Sums are float64, on the device of the arrays (`place`). What rounding can move is allowed for: 2^-48 of the sizes of
+what is summed, times N^2.
 """
 
 from __future__ import annotations
@@ -26,11 +27,12 @@ import numpy as np
 from ... import _backend, errors
 from .. import _tuples
 from .._problem import Problem
-from .._runners import OPERATION, runner
+from .._runners import OPERATION
 from . import blocks as _blocks
 from . import coupling as _coupling
 from . import newton as _newton
 from . import repair as _repair
+from .place import Place, host
 
 ROUNDING = 2.0**-48
 SMALL = 600  # points up to which triples are solved where N marginals are too many
@@ -49,12 +51,12 @@ class Interval(NamedTuple):
 
 
 class _Bounds:
-    """A problem in float64 on the CPU, and what its potentials say."""
+    """A problem in float64 on the CPU, and what its potentials say; its sums run at `place`."""
 
-    def __init__(self, h: Problem, potentials: Array) -> None:
-        self.h, self.f = h, potentials
+    def __init__(self, h: Problem, potentials: Array, place: Place) -> None:
+        self.h, self.f, self.place = h, potentials, place
         self.a = _newton.masses(self.h)
-        self.run = runner(h)
+        self.run: Any = place.runner(h)
         self.parts = None if h.edges is None else _blocks.pieces(h, potentials, self.a)  # None: of one block
         self.newton = self.parts is None and _newton.possible(self.h)
         self.e = self.run.evaluate(potentials, False, self.newton)
@@ -153,7 +155,7 @@ class _Bounds:
     def upper(self, sharp: bool) -> tuple[float, float]:
         """Return upper bounds of OT_0 and OT_epsilon; `sharp`: of all plans, not of the first that gives any."""
         if self.parts is not None:
-            each = [_Bounds(part, f).upper(sharp) for part, f in self.parts]
+            each = [_Bounds(part, f, self.place).upper(sharp) for part, f in self.parts]
             sums = sum(float(u) for u, _ in each), sum(float(v) for _, v in each)
             return self.outwards(sums[0], False), self.outwards(sums[1], False)
         found = first = self.corrected()
@@ -179,8 +181,9 @@ class _Bounds:
         if not self.newton:
             return inf, inf
         part = self.h._replace(epsilon=factor * self.h.epsilon)  # OT_epsilon grows with epsilon
-        better = solve(part, self.f, Schedule(1e-9, 300, 10, annealing=() if factor == 1 else None))
-        return _Bounds(part, better.potentials).corrected()
+        schedule = Schedule(1e-9, 300, 10, annealing=() if factor == 1 else None)
+        better = solve(self.place.problem(part), self.f, schedule)
+        return _Bounds(part, better.potentials, self.place).corrected()
 
     def repaired(self) -> tuple[float, float]:
         """Return upper bounds from plans of finite cost that are searched for, of small problems."""
@@ -198,19 +201,21 @@ class _Bounds:
 
 def entropic(q: Problem, potentials: Array) -> tuple[float, float]:
     """Return bounds of OT_epsilon."""
-    with _on_host():
-        bounds = _Bounds(_tuples.host(q), potentials)
+    h, place = host(q)
+    with _where_arrays_are():
+        bounds = _Bounds(h, potentials, place)
         return bounds.value_lower(), bounds.upper(sharp=False)[1]
 
 
 def certify(q: Problem, potentials: Array, budget: int | None) -> Interval:
     """Return the intervals that potentials certify, searching for the least reduced cost within `budget` nodes."""
-    with _on_host():
-        return _certify(_tuples.host(q), potentials, budget)
+    h, place = host(q)
+    with _where_arrays_are():
+        return _certify(h, potentials, budget, place)
 
 
-def _certify(h: Problem, potentials: Array, budget: int | None) -> Interval:
-    bounds = _Bounds(h, potentials)
+def _certify(h: Problem, potentials: Array, budget: int | None, place: Place) -> Interval:
+    bounds = _Bounds(h, potentials, place)
     if h.n_marginals > 2:
         _backend.require_memory(OPERATION, 8 * sum(_size(h, p) * _size(h, r) for p, r in h.pairs))
     nodes = int(max(1000, WORK / max(h.sizes) ** 2)) if budget is None else budget
@@ -221,13 +226,13 @@ def _certify(h: Problem, potentials: Array, budget: int | None) -> Interval:
     lower -= bounds.slack + ROUNDING * h.n_marginals**2 * abs(found.value)
     lower = lower if lower == lower else -inf
     if not found.exact:
-        lower = max(lower, _from_fewer(h, potentials))
+        lower = max(lower, _from_fewer(h, potentials, place))
     upper, value_upper = bounds.upper(sharp=True)
     value_lower = max(bounds.value_lower(), lower)
     return Interval(lower, upper, value_lower, value_upper, found.exact and upper < inf)
 
 
-def _from_fewer(h: Problem, potentials: Array) -> float:
+def _from_fewer(h: Problem, potentials: Array, place: Place) -> float:
     """Return the bound OT_N >= N (N - 1) / (k (k - 1)) OT_k of equal marginals, the better of k = 2 and 3.
 
     A plan of N has marginals of k, and its cost is what they pay, times the number of pairs over that of theirs.
@@ -239,8 +244,9 @@ def _from_fewer(h: Problem, potentials: Array) -> float:
     for k in (2, 3) if h.symmetric else ():
         if k < h.n_marginals and (k == 2 or h.sizes[0] <= SMALL):
             part = h._replace(n_marginals=k)
-            found = solve(part, potentials * ((k - 1) / (h.n_marginals - 1)), Schedule(1e-4, 1000, 10))
-            best = max(best, _certify(part, found.potentials, None).lower * pairs / (k * (k - 1)))
+            start = potentials * ((k - 1) / (h.n_marginals - 1))
+            found = solve(place.problem(part), start, Schedule(1e-4, 1000, 10))
+            best = max(best, _certify(part, found.potentials, None, place).lower * pairs / (k * (k - 1)))
     return best
 
 
@@ -248,7 +254,7 @@ def _size(h: Problem, p: int) -> int:
     return h.sizes[0 if h.symmetric else p]
 
 
-def _on_host() -> AbstractContextManager[None]:
-    """Work on the CPU, also where the caller asked for CUDA."""
+def _where_arrays_are() -> AbstractContextManager[None]:
+    """Work on the host and on the device of the arrays, also where the caller asked for CUDA."""
     now = _backend.settings()
-    return _backend.restored(now._replace(backend="cpu" if now.backend == "cuda" else now.backend))
+    return _backend.restored(now._replace(backend="auto" if now.backend == "cuda" else now.backend))

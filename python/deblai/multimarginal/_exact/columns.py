@@ -67,7 +67,7 @@ class Pricer:
             found = at[None, :].astype(np.int32) if value < threshold else np.empty((0, count), np.int32)
             return Least(min(value, threshold), True, found)
         view, plan = _dlpack.view, self.plan
-        problem: tuple[Any, ...] = ([None], [None], [view(self.costs)], [len(potential)], count, 0, 1.0, 1.0, 1.0, None)
+        problem: Any = ([None], [None], [view(self.costs)], [len(potential)], count, 0, 1.0, 1.0, 1.0, None)
         lower, _, exact, *_, tuples = _core.multimarginal_minimum(
             *problem, view(np.array(potential), True), budget, threshold, True, plan.threads, plan.simd
         )
