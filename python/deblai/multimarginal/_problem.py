@@ -121,7 +121,7 @@ def _require_squares(operation: str, name: str, library: Library, x: Any) -> Non
     if library.device(x) != "cpu" or library not in (NUMPY, TORCH):
         return
     largest = (1e18 if library.dtype(x) == "float32" else 1e153) / math.sqrt(x.shape[1])
-    most = float(abs(x).max())
+    most = float(abs(library.numpy(x)).max())
     if largest < most < math.inf:
         raise errors.InvalidValue(
             f"[{operation}] {name}: expected coordinates up to {largest:.1e}, whose squares are finite, got {most:g}"
