@@ -61,6 +61,13 @@ EliminationTree tree_of(const Problem<T>& q, Scope extra = {}) {
     return {sizes_of(q), {q.edges, q.edges + q.edge_count}, std::move(extra)};
 }
 
+// Throws InvalidValue where pair_plan knows no such pair.
+template <class T>
+void require_pair(const Problem<T>& q, int p, int r) {
+    if (!q.edges || p < 0 || p >= r || r >= q.n_marginals)
+        throw InvalidValue("[multimarginal.pair_plan] p, q: expected marginals p < q of a problem with edges");
+}
+
 // One elimination: the factors that have the variable, as positions in a list that each step's result joins, and the
 // variables of the result.
 struct Step {

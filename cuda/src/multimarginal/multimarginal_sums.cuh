@@ -3,11 +3,11 @@
 #pragma once
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <string>
 
 #include "deblai/check.hpp"
+#include "multimarginal_call.cuh"
 #include "multimarginal_contract.cuh"
 #include "multimarginal_setup.cuh"
 #include "multimarginal_stream.cuh"
@@ -17,30 +17,6 @@ namespace deblai::cuda::multimarginal {
 
 using deblai::multimarginal::Marginal;
 using deblai::multimarginal::Masses;
-
-// Asks the caller now and then whether to stop.
-class Watch {
-public:
-    Watch(bool (*poll)(void*), void* context) : poll_(poll), context_(context) {}
-
-    bool stopped() {
-        const auto now = std::chrono::steady_clock::now();
-        if (!poll_ || stopped_ || now - last_ < std::chrono::milliseconds(50)) return stopped_;
-        last_ = now;
-        return stopped_ = poll_(context_);
-    }
-    bool asked() const { return poll_ != nullptr; }
-
-private:
-    bool (*poll_)(void*);
-    void* context_;
-    bool stopped_ = false;
-    std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
-};
-
-inline dim3 grid_of(index_t threads) {
-    return dim3(static_cast<unsigned>((threads + block_threads - 1) / block_threads));
-}
 
 template <class T>
 class Sums final : public deblai::multimarginal::Conditionals {
@@ -127,16 +103,12 @@ public:
 
     template <class V>
     void send(V* to, const V* from, std::size_t count) const {
-        if (count)
-            call_.check(cudaMemcpyAsync(to, from, count * sizeof(V), cudaMemcpyHostToDevice, call_.stream()),
-                        "cudaMemcpyAsync");
+        multimarginal::send(call_, to, from, count);
     }
     // Waits.
     template <class V>
     void fetch(V* to, const V* from, std::size_t count) const {
-        call_.check(cudaMemcpyAsync(to, from, count * sizeof(V), cudaMemcpyDeviceToHost, call_.stream()),
-                    "cudaMemcpyAsync");
-        call_.wait();
+        multimarginal::fetch(call_, to, from, count);
     }
 
 private:

@@ -145,8 +145,7 @@ Summary graph_evaluate(const Problem<T>& q, const double* potentials, const Outp
 template <class T>
 bool pair_plan(const Problem<T>& q, const double* potentials, int p, int r, Matrix<T> plan, const Control& control) {
     require_shapes(q);
-    if (!q.edges || p < 0 || p >= r || r >= q.n_marginals)
-        throw InvalidValue("[multimarginal.pair_plan] p, q: expected marginals p < q of a problem with edges");
+    require_pair(q, p, r);
     const EliminationTree tree = tree_of(q, {p, r});
     Team team(control, nanoseconds(tree, demand(tree, sizes_of(q), q.edges, sizeof(T))));
     Algebra<T, T> algebra(q, q.epsilon, Semiring::sum, tree.width(), control.simd, team);
