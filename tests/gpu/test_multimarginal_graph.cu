@@ -23,6 +23,8 @@ namespace gpu = deblai::cuda::multimarginal;
 
 using Edges = std::vector<Edge>;
 
+bool thorough = true;  // not quick
+
 struct Case {
     std::vector<index_t> sizes;
     Edges edges;
@@ -191,13 +193,14 @@ void compare_minima(const Arrays<T>& arrays, const std::vector<double>& potentia
     expect(near(got.value, want.value, scale), what + ": minimum " + std::to_string(got.value - want.value) + " off");
     expect(near(got.best, got.value, scale) && got.at.size() == want.at.size(),
            what + ": the minimum is not attained: " + std::to_string(got.best - got.value));
+    if (!thorough) return;
     const Minimum again = gpu::graph_minimum(device.problem, potentials.data(), nullptr, 0);
     expect(got.value == again.value && got.best == again.best && got.at == again.at, what + ": two minima differ");
 }
 
 // Returns how many entries of tables were summed term by term on the device.
 template <class T>
-index_t compare(const Case& c, index_t sweeps = 3) {
+index_t compare(const Case& c, index_t sweeps = 2) {
     const Arrays<T> arrays(c);
     const std::string what = name<T>(c);
     const double tol = tolerance<T>(c);
@@ -235,8 +238,8 @@ index_t compare(const Case& c, index_t sweeps = 3) {
     for (std::size_t k = 0; k < a.gradients.size(); ++k)
         same_plan(b.gradients[k]->host, a.gradients[k]->host, 8 * tol, what + ": gradient " + std::to_string(k));
     const int N = c.count();
-    for (const auto& [p, q] : Edges{{0, N - 1}, {0, 1}, {N / 2, N - 1}})
-        if (p < q)
+    for (const auto& [p, q] : Edges{{0, N - 1}, {N / 2, N - 1}})
+        if (p < q && (thorough || p == 0))
             same_plan(pair(arrays, want.potentials, p, q, true), pair(arrays, want.potentials, p, q, false), 4 * tol,
                       what + ": pair " + std::to_string(p) + "-" + std::to_string(q));
     compare_minima(arrays, want.potentials);
@@ -302,7 +305,7 @@ void compare_all(bool quick) {
         const bool far = epsilon < 0.1;
         // Lines alone: trees, of matrices and of points.
         compare<T>({.sizes = {33, 40, 7, 64}, .edges = chain, .epsilon = epsilon, .zeros = true, .infinite = true});
-        compare<T>({.sizes = {1, 40, 1, 5}, .edges = chain, .epsilon = epsilon, .d = 1, .cost = harmonic});
+        if (far) compare<T>({.sizes = {1, 40, 1, 5}, .edges = chain, .epsilon = epsilon, .d = 1, .cost = harmonic});
         compare<T>({.sizes = {20, 3, 35, 1, 9}, .edges = star, .epsilon = epsilon, .strided = true});
         compare<T>({.sizes = {8, 30, 5, 33, 4, 6},
                     .edges = tree,
@@ -311,8 +314,8 @@ void compare_all(bool quick) {
                     .cost = coulomb,
                     .strided = far});
         // Tables of two variables and of more.
-        compare<T>({.sizes = {33, 20, 40, 9}, .edges = ring, .epsilon = epsilon, .zeros = true, .infinite = true});
-        compare<T>({.sizes = {20, 35, 12, 33}, .edges = ring, .epsilon = epsilon, .d = 2, .cost = coulomb});
+        compare<T>({.sizes = {33, 5, 40, 9}, .edges = ring, .epsilon = epsilon, .zeros = true, .infinite = true});
+        compare<T>({.sizes = {6, 35, 12, 33}, .edges = ring, .epsilon = epsilon, .d = 2, .cost = coulomb});
         compare<T>({.sizes = {1, 1, 1}, .edges = triangle, .epsilon = epsilon});
         compare<T>({.sizes = {40, 1, 33}, .edges = triangle, .epsilon = epsilon, .strided = true});
         compare<T>({.sizes = {5, 4, 6, 3, 7}, .edges = three, .epsilon = epsilon, .zeros = true, .infinite = far});
@@ -326,7 +329,7 @@ void compare_all(bool quick) {
     compare<T>({.sizes = {4, 5}, .edges = {}, .epsilon = 1});
     compare<T>({.sizes = {40, 37}, .edges = {{0, 1}}, .epsilon = 0.1, .d = 19, .cost = harmonic, .strided = true});
     for (const PairCost& cost : {riesz, square, logarithmic, harmonic, repulsive, yukawa, softened, distances, cubes})
-        compare<T>({.sizes = {8, 11, 7}, .edges = triangle, .epsilon = 0.3, .d = 2, .cost = cost}, 2);
+        compare<T>({.sizes = {8, 11, 7}, .edges = triangle, .epsilon = 0.3, .d = 2, .cost = cost}, 1);
     leave_out<T>({.sizes = {12, 33, 9, 20}, .edges = ring, .epsilon = 0.1, .zeros = true});
     leave_out<T>({.sizes = {12, 33, 9, 20}, .edges = chain, .epsilon = 0.05, .d = 3, .cost = harmonic});
     leave_out<T>({.sizes = {6, 5, 7, 4, 3}, .edges = three, .epsilon = 0.1, .d = 2, .cost = coulomb});
@@ -396,6 +399,20 @@ void compare_errors() {
                "pairs that are none");
 }
 
+// Tables that fit nowhere are refused before anything is made of them, with the bytes wanted.
+template <class T>
+void too_large() {
+    const Case c{.sizes = std::vector<index_t>(5, 20000), .edges = complete(5), .epsilon = 1, .d = 1, .cost = harmonic};
+    const Arrays<T> arrays(c);
+    std::string said = "no error";
+    try {
+        sweep(arrays, {-1, 1, 0}, true);
+    } catch (const deblai::cuda::OutOfMemory& e) {
+        said = e.what();
+    }
+    expect(said.find("out of memory, the workspace of this call takes ") != said.npos, "too large: '" + said + "'");
+}
+
 bool stop_at_once(void*) { return true; }
 
 // A stop leaves the potentials of the last full sweep.
@@ -416,10 +433,12 @@ void stop(const Case& c) {
 
 int main(int argc, char** argv) {
     return run(argc, argv, [](bool quick) {
+        thorough = !quick;
         compare_all<float>(quick);
         compare_all<double>(quick);
         compare_errors<float>();
         compare_errors<double>();
+        too_large<double>();
         stop<double>({.sizes = {40, 33, 20, 30}, .edges = ring, .epsilon = 0.1});
         stop<float>({.sizes = {400, 330, 200, 300}, .edges = chain, .epsilon = 0.1, .d = 2, .cost = harmonic});
     });

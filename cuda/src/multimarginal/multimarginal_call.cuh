@@ -43,7 +43,9 @@ void send(const Call& call, V* to, const V* from, std::size_t count) {
 // Waits.
 template <class V>
 void fetch(const Call& call, V* to, const V* from, std::size_t count) {
-    call.check(cudaMemcpyAsync(to, from, count * sizeof(V), cudaMemcpyDeviceToHost, call.stream()), "cudaMemcpyAsync");
+    if (count > 0)
+        call.check(cudaMemcpyAsync(to, from, count * sizeof(V), cudaMemcpyDeviceToHost, call.stream()),
+                   "cudaMemcpyAsync");
     call.wait();
 }
 

@@ -26,7 +26,7 @@ namespace deblai::cuda::multimarginal {
 //
 // Where edges are given, of w + 1 variables in the largest bag: the tables of all messages at once and those of one
 // elimination, demand(...).tables bytes of deblai/multimarginal-graph.hpp, none on trees (w = 1), about 2 N sizeof(T)
-// n^w else; beside them d * n_p * sizeof(T) + 4 n_p for points and their order, 16 * (2 n + 32768) + 32 n bytes of the
+// n^w else; beside them d * n_p * sizeof(T) + 4 n_p for points and their order, 16 * (2 n + 32768) + 40 n bytes of the
 // longest marginal, for `evaluate` 8 * n_p, and 8 d n_p for gradients. Matrices of costs are read where they are.
 template <class T>
 deblai::multimarginal::Progress sinkhorn(const deblai::multimarginal::Problem<T>& problem,

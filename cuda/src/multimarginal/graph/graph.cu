@@ -20,7 +20,7 @@ namespace {
 constexpr const char* operation = "multimarginal.sinkhorn";
 
 // What a call with tables of T has: its memory, arrays, tables and algebra, in this order.
-template <class T, class S>
+template <class T, class S, bool Max>
 struct Frame {
     const Call& call;
     std::size_t fixed, tables;
@@ -29,10 +29,10 @@ struct Frame {
     GraphWorkspace<T> workspace;
     Pool pool;
     Watch watch;
-    Algebra<T, S> algebra;
+    Algebra<T, S, Max> algebra;
 
-    Frame(const Call& call, const Problem<S>& q, const EliminationTree& tree, double scale, Semiring semiring,
-          bool plans, bool gradients, bool (*poll)(void*), void* context)
+    Frame(const Call& call, const Problem<S>& q, const EliminationTree& tree, double scale, bool plans, bool gradients,
+          bool (*poll)(void*), void* context)
         : call(call),
           fixed(fixed_bytes(q, tree, plans, gradients)),
           tables(table_bytes(q, tree)),
@@ -41,7 +41,7 @@ struct Frame {
           workspace(arena, q, tree.width(), plans, gradients),
           pool(call, memory.data() + fixed, tables),
           watch(poll, context),
-          algebra(call, q, scale, semiring, workspace, pool, watch) {}
+          algebra(call, q, scale, workspace, pool, watch) {}
 
     static std::size_t fixed_bytes(const Problem<S>& q, const EliminationTree& tree, bool plans, bool gradients) {
         Arena none(nullptr);
@@ -84,7 +84,7 @@ Placed<T> placed(const Matrix<T>& to, const int* row, const int* column) {
 
 // Plans of the edges, and what their rows say.
 template <class T>
-bool read_plans(const Problem<T>& q, const Output<T>& out, const std::vector<index_t>& at, Frame<T, T>& frame,
+bool read_plans(const Problem<T>& q, const Output<T>& out, const std::vector<index_t>& at, Frame<T, T, false>& frame,
                 GraphSums& sums) {
     const GraphWorkspace<T>& w = frame.workspace;
     for (int e = 0; e < q.edge_count; ++e) {
@@ -118,7 +118,7 @@ Progress graph_sinkhorn(const Problem<T>& q, const Schedule& schedule, double* p
     deblai::multimarginal::require_shapes(q);
     const EliminationTree tree = deblai::multimarginal::tree_of(q);
     const Call call(operation, stream, device);
-    Frame<T, T> frame(call, q, tree, q.epsilon, Semiring::sum, false, false, poll, context);
+    Frame<T, T, false> frame(call, q, tree, q.epsilon, false, false, poll, context);
     GraphSums sums(q.epsilon, frame.masses(q), tree, frame.algebra);
     Progress done = deblai::multimarginal::iterate(q, schedule, sums, potentials, errors, values);
     done.exact_rows = frame.algebra.exact();
@@ -132,7 +132,7 @@ Summary graph_evaluate(const Problem<T>& q, const double* potentials, const Outp
     const EliminationTree tree = deblai::multimarginal::tree_of(q);
     const Call call(operation, stream, device);
     const bool gradients = out.grad_points && !q.costs && !out.plans_only;
-    Frame<T, T> frame(call, q, tree, q.epsilon, Semiring::sum, true, gradients, poll, context);
+    Frame<T, T, false> frame(call, q, tree, q.epsilon, true, gradients, poll, context);
     GraphSums sums(q.epsilon, frame.masses(q), tree, frame.algebra);
     const GraphWorkspace<T>& w = frame.workspace;
     const std::vector<index_t> at = deblai::multimarginal::offsets(q);
@@ -170,7 +170,7 @@ bool pair_plan(const Problem<T>& q, const double* potentials, int p, int r, Matr
     deblai::multimarginal::require_pair(q, p, r);
     const EliminationTree tree = deblai::multimarginal::tree_of(q, {p, r});
     const Call call(operation, stream, device);
-    Frame<T, T> frame(call, q, tree, q.epsilon, Semiring::sum, true, false, poll, context);
+    Frame<T, T, false> frame(call, q, tree, q.epsilon, true, false, poll, context);
     GraphSums sums(q.epsilon, frame.masses(q), tree, frame.algebra);
     const std::vector<index_t> at = deblai::multimarginal::offsets(q);
     for (int k = 0; k < q.n_marginals; ++k) sums.set_potential(k, potentials + at[k]);
@@ -192,7 +192,7 @@ Minimum graph_minimum(const Problem<T>& q, const double* potentials, void* strea
     if (!q.edges) throw InvalidValue("[multimarginal.sinkhorn] graph: expected a problem with edges");
     const EliminationTree tree = deblai::multimarginal::tree_of(q);
     const Call call(operation, stream, device);
-    Frame<double, T> frame(call, q, tree, 1.0, Semiring::largest, false, false, poll, context);
+    Frame<double, T, true> frame(call, q, tree, 1.0, false, false, poll, context);
     return deblai::multimarginal::least(q.edges, q.edge_count, frame.masses(q), potentials, tree, frame.algebra);
 }
 

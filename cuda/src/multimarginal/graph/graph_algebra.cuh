@@ -7,6 +7,8 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "deblai/check.hpp"
@@ -30,20 +32,19 @@ using deblai::multimarginal::Semiring;
 using deblai::multimarginal::Step;
 using deblai::multimarginal::Table;
 
-template <class T, class S>
+template <class T, class S, bool Max>
 class Algebra final : public GraphAlgebra {
 public:
     // Checks entries of points and costs; throws InvalidValue. `scale`: what costs are divided by.
-    Algebra(const Call& call, const Problem<S>& problem, double scale, Semiring semiring,
-            const GraphWorkspace<T>& workspace, Pool& pool, Watch& watch)
+    Algebra(const Call& call, const Problem<S>& problem, double scale, const GraphWorkspace<T>& workspace, Pool& pool,
+            Watch& watch)
         : GraphAlgebra(deblai::multimarginal::sizes_of(problem), {problem.edges, problem.edges + problem.edge_count},
-                       semiring),
+                       Max ? Semiring::largest : Semiring::sum),
           call_(call),
           problem_(problem),
           w_(workspace),
           pool_(pool),
           watch_(watch),
-          unit_(semiring == Semiring::sum ? log_2 : 1.0),
           scale_{problem.costs ? 0 : problem.marginals[0].points.cols,
                  ScaledCost<T>(problem.cost, scale * unit_ * log2_e), bounded(-1 / (scale * unit_))} {
         for (int p = 0; p < problem.n_marginals && !problem.costs; ++p) load(p);
@@ -94,11 +95,12 @@ public:
         for (double& v : other) v /= unit_;
         send(call_, w_.g_p, own.data(), own.size());
         send(call_, w_.g_q, other.data(), other.size());
-        const Term<T, S>* const there = upload(tables, {});
-        return {M, there, static_cast<int>(tables.size()), w_.g_p, w_.g_q};
+        return {M, describe({}, tables, {}).terms, static_cast<int>(tables.size()), w_.g_p, w_.g_q};
     }
 
 private:
+    static constexpr double unit_ = Max ? 1.0 : log_2;  // of exponents: they are of powers of two, or as they are
+
     static T bounded(double v) {
         constexpr double most = std::numeric_limits<T>::max();
         return static_cast<T>(std::max(-most, std::min(most, v)));  // so that zero costs stay zero
@@ -184,26 +186,40 @@ private:
         return t;
     }
 
-    // Puts them where the device sees them: numbers first.
-    const Term<T, S>* upload(const std::vector<Term<T, S>>& terms, const std::vector<index_t>& numbers) {
-        const std::size_t head = numbers.size() * sizeof(index_t), bytes = head + terms.size() * sizeof(Term<T, S>);
-        if (bytes > capacity_) {
-            capacity_ = 2 * bytes;
-            described_.emplace(call_, capacity_);
-        }
-        if (bytes == 0) return nullptr;
-        std::vector<std::byte> all(bytes);
-        if (head > 0) std::memcpy(all.data(), numbers.data(), head);
-        if (!terms.empty()) std::memcpy(all.data() + head, terms.data(), bytes - head);
-        send(call_, described_->data(), all.data(), bytes);
-        return reinterpret_cast<const Term<T, S>*>(described_->data() + head);
-    }
-
-    void send_lift(const std::vector<double>& lifted) {
+    // What an elimination needs on the device, in one piece.
+    struct Described {
+        const index_t* numbers;
+        const Term<T, S>* terms;
+        const T* lift;
+    };
+    Described describe(const std::vector<index_t>& numbers, const std::vector<Term<T, S>>& terms,
+                       const std::vector<double>& lifted) {
         const index_t n = static_cast<index_t>(lifted.size());
         std::vector<T> lift(padded(n), -std::numeric_limits<T>::infinity());
         for (index_t k = 0; k < n; ++k) lift[k] = static_cast<T>(lifted[k] / unit_);
-        send(call_, w_.lift, lift.data(), lift.size());
+        const auto lay_out = [&](std::byte* base, bool fill) {
+            Arena arena(base);
+            Described d{};
+            const auto take = [&](const auto& values, auto*& to) {
+                using V = std::remove_cvref_t<decltype(values[0])>;
+                V* const there = arena.take<V>(values.size());
+                to = there;
+                if (fill && !values.empty()) std::memcpy(there, values.data(), values.size() * sizeof(V));
+            };
+            take(numbers, d.numbers);
+            take(terms, d.terms);
+            take(lift, d.lift);
+            return std::pair{d, arena.used()};
+        };
+        const std::size_t bytes = lay_out(nullptr, false).second;
+        if (bytes > capacity_) {
+            described_.emplace(call_, 2 * bytes);
+            capacity_ = 2 * bytes;
+        }
+        std::vector<std::byte> host(bytes);
+        lay_out(host.data(), true);
+        send(call_, described_->data(), host.data(), bytes);
+        return lay_out(described_->data(), false).first;
     }
 
     // Between launches of some milliseconds: false after a stop.
@@ -217,15 +233,14 @@ private:
         const int a = step.scope[0], r = step.variable;
         std::vector<Term<T, S>> terms;
         for (const auto& f : used) terms.push_back(term(f, a, -1, r));
-        send_lift(lifted);
-        LineSum<T, S> q{upload(terms, {}), static_cast<int>(terms.size()), scale_, w_.lift, sizes_[a], sizes_[r], 0, 0};
-        const bool sum = semiring_ == Semiring::sum;
+        const Described there = describe({}, terms, lifted);
+        LineSum<T, S> q{there.terms, static_cast<int>(terms.size()), scale_, there.lift, sizes_[a], sizes_[r], 0, 0};
         const index_t most =
             std::max<index_t>(1, static_cast<index_t>(most_terms / (tile * static_cast<double>(q.inner))));
         for (q.begin = 0; q.begin < q.rows; q.begin += most * tile) {
             q.height = std::min(q.rows - q.begin, most * tile);
             const index_t grid = tiles_of(q.height), chunks = chunks_of(grid, tiles_of(q.inner));
-            call_.launch("sum_to_line", sum ? sum_to_line<T, S, false> : sum_to_line<T, S, true>,
+            call_.launch("sum_to_line", sum_to_line<T, S, Max>,
                          dim3(static_cast<unsigned>(grid), static_cast<unsigned>(chunks)), tile_threads, q, w_.parts);
             call_.launch("merge", merge, dim3(static_cast<unsigned>(grid)), block_threads, q.height, chunks,
                          static_cast<const Scaled*>(w_.parts), true, w_.total + q.begin);
@@ -235,7 +250,7 @@ private:
         fetch(call_, total.data(), static_cast<const Scaled*>(w_.total), total.size());
         out.line.resize(q.rows);
         for (index_t i = 0; i < q.rows; ++i)
-            out.line[i] = out.offset + (sum ? total[i].top * log_2 + std::log(total[i].sum) : total[i].top);
+            out.line[i] = out.offset + (Max ? total[i].top : total[i].top * log_2 + std::log(total[i].sum));
         out.offset = 0;
     }
 
@@ -258,22 +273,21 @@ private:
                 for (const int v : roles.fixed) numbers.push_back(stride(f, v));
                 ++counts[part];
             }
-        send_lift(lifted);
-        const Term<T, S>* const there = upload(terms, numbers);
+        const Described there = describe(numbers, terms, lifted);
         const index_t size = static_cast<index_t>(deblai::multimarginal::product(step.scope, sizes_));
         out.memory = pool_.take(size * sizeof(T));
         T* const values = out.values<T>();
-        TableSum<T, S> q{there,
+        TableSum<T, S> q{there.terms,
                          counts[0],
                          counts[1],
                          counts[2],
                          scale_,
-                         w_.lift,
+                         there.lift,
                          sizes_[roles.a],
                          sizes_[roles.b],
                          sizes_[step.variable],
                          static_cast<int>(depth),
-                         reinterpret_cast<const index_t*>(described_->data()),
+                         there.numbers,
                          stride(step.scope, roles.a),
                          stride(step.scope, roles.b),
                          0,
@@ -283,8 +297,7 @@ private:
         const double each = static_cast<double>(tile) * tile * static_cast<double>(q.inner);
         const index_t most = std::max<index_t>(1, static_cast<index_t>(most_terms / each));
         for (; q.begin < blocks; q.begin += most) {
-            call_.launch("sum_to_table",
-                         semiring_ == Semiring::sum ? sum_to_table<T, S, false> : sum_to_table<T, S, true>,
+            call_.launch("sum_to_table", sum_to_table<T, S, Max>,
                          dim3(static_cast<unsigned>(std::min(most, blocks - q.begin))), tile_threads, q);
             if (q.begin + most < blocks && !going()) return;
         }
@@ -309,7 +322,6 @@ private:
     const GraphWorkspace<T>& w_;
     Pool& pool_;
     Watch& watch_;
-    const double unit_;  // of exponents: of powers of two, or of e
     const CostScale<T> scale_;
     std::optional<Memory> described_;  // factors of one elimination
     std::size_t capacity_ = 0;

@@ -66,7 +66,7 @@ struct GraphWorkspace {
     };
 
     std::vector<Variable> variables;
-    T *lift, *tops;
+    T* tops;
     Scaled *parts, *total;
     unsigned long long *first, *exact;
     void* staging;  // as long as the longest array of points or weights
@@ -88,7 +88,6 @@ struct GraphWorkspace {
             total_size += n;
             gradients.push_back(gradients_wanted ? arena.take<double>(n * d) : nullptr);
         }
-        lift = arena.take<T>(longest);
         tops = arena.take<T>(top_blocks);
         parts = arena.take<Scaled>(longest + most_parts);
         total = arena.take<Scaled>(longest);
