@@ -51,7 +51,7 @@ stage() { # name data-file command...: runs it, with its output in a log, and re
     record "$name" "$status" "$(python3 -c "print(round($EPOCHREALTIME - $begin, 1))")" "$data"
 }
 
-kernels=(sliced laguerre lloyd columns multimarginal multimarginal_minimum)
+kernels=(sliced laguerre lloyd columns multimarginal multimarginal_graph multimarginal_minimum)
 config=(-DDEBLAI_CUDA=ON -DCMAKE_CUDA_ARCHITECTURES=90)
 install() { # into site-packages, or beside them where those are read-only
     local flags=(--no-build-isolation --no-deps --no-index -C build-dir="$work/wheel"

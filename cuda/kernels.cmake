@@ -17,7 +17,8 @@ message(STATUS "deblai: CUDA ${CMAKE_CUDA_COMPILER_VERSION} kernels for ${CMAKE_
 add_library(deblai_cuda STATIC
             src/call.cu src/device.cu src/validate.cu src/columns/columns.cu src/laguerre/laguerre.cu
             src/lloyd/lloyd.cu src/lloyd/lloyd-seed.cu src/multimarginal/multimarginal.cu
-            src/multimarginal/multimarginal_minimum.cu src/sliced/sliced.cu src/sliced/sort_f32.cu src/sliced/sort_f64.cu)
+            src/multimarginal/multimarginal_minimum.cu src/multimarginal/graph/graph.cu src/sliced/sliced.cu
+            src/sliced/sort_f32.cu src/sliced/sort_f64.cu)
 add_library(deblai::cuda ALIAS deblai_cuda)
 target_include_directories(deblai_cuda PUBLIC include PRIVATE src)
 target_link_libraries(deblai_cuda PUBLIC deblai::core)

@@ -63,6 +63,36 @@ py::tuple minimum(const Objects& points, const Objects& weights, const Objects& 
                           });
 }
 
+bool pair_plan(const Objects& points, const Objects& weights, const Objects& costs, const std::vector<index_t>& sizes,
+               int n_marginals, int kind, double s, double strength, double epsilon, const Edges& edges,
+               py::handle potentials, int p, int q, py::handle plan, std::uintptr_t stream, int device) {
+    return with_arguments(points, weights, costs, sizes, n_marginals, kind, s, strength, epsilon, edges, Device::cuda,
+                          [&](const auto& problem) {
+                              using T = std::remove_cvref_t<decltype(*problem.marginals->weights.data)>;
+                              double* const f = doubles(potentials, length(problem), "potentials");
+                              const Matrix<T> out = matrix<T>(plan, "plan", Device::cuda);
+                              return interruptible(0, "", [&](const Control& control) {
+                                  return cuda::multimarginal::pair_plan(problem, f, p, q, out,
+                                                                        reinterpret_cast<void*>(stream), device,
+                                                                        control.poll, control.context);
+                              });
+                          });
+}
+
+py::tuple graph_minimum(const Objects& points, const Objects& weights, const Objects& costs,
+                        const std::vector<index_t>& sizes, int n_marginals, int kind, double s, double strength,
+                        double epsilon, const Edges& edges, py::handle potentials, std::uintptr_t stream, int device) {
+    return with_arguments(points, weights, costs, sizes, n_marginals, kind, s, strength, epsilon, edges, Device::cuda,
+                          [&](const auto& q) {
+                              double* const f = doubles(potentials, length(q), "potentials");
+                              const multimarginal::Minimum r = interruptible(0, "", [&](const Control& control) {
+                                  return cuda::multimarginal::graph_minimum(q, f, reinterpret_cast<void*>(stream),
+                                                                            device, control.poll, control.context);
+                              });
+                              return py::make_tuple(r.value, r.best, r.exact, r.nodes, r.at);
+                          });
+}
+
 }  // namespace
 
 void register_multimarginal(py::module_& m) {
@@ -76,6 +106,10 @@ void register_multimarginal(py::module_& m) {
     def("multimarginal_minimum", &minimum, py::arg("potentials"), py::arg("budget"), py::arg("stream"),
         py::arg("device"),
         "As deblai._core.multimarginal_minimum, of all tuples, or of subsets of marginals; potentials are the host's.");
+    def("multimarginal_pair", &pair_plan, py::arg("potentials"), py::arg("p"), py::arg("q"), py::arg("plan"),
+        py::arg("stream"), py::arg("device"), "As deblai._core.multimarginal_pair; potentials are the host's.");
+    def("multimarginal_graph_minimum", &graph_minimum, py::arg("potentials"), py::arg("stream"), py::arg("device"),
+        "As deblai._core.multimarginal_minimum, of a problem with edges; potentials are the host's.");
 }
 
 }  // namespace deblai::bind

@@ -87,6 +87,24 @@ def multimarginal_evaluate(
     stream: int,
     device: int,
 ) -> tuple[float, float, float, float, list[float], int]: ...
+def multimarginal_pair(
+    points: list[_View | None],
+    weights: list[_View | None],
+    costs: list[_View],
+    sizes: list[int],
+    n_marginals: int,
+    kind: int,
+    s: float,
+    strength: float,
+    epsilon: float,
+    edges: Sequence[tuple[int, int]] | None,
+    potentials: _View,
+    p: int,
+    q: int,
+    plan: _View,
+    stream: int,
+    device: int,
+) -> bool: ...
 def multimarginal_minimum(
     points: list[_View | None],
     weights: list[_View | None],
@@ -100,6 +118,21 @@ def multimarginal_minimum(
     edges: Sequence[tuple[int, int]] | None,
     potentials: _View,
     budget: int,
+    stream: int,
+    device: int,
+) -> tuple[float, float, bool, int, list[int]]: ...
+def multimarginal_graph_minimum(
+    points: list[_View | None],
+    weights: list[_View | None],
+    costs: list[_View],
+    sizes: list[int],
+    n_marginals: int,
+    kind: int,
+    s: float,
+    strength: float,
+    epsilon: float,
+    edges: Sequence[tuple[int, int]] | None,
+    potentials: _View,
     stream: int,
     device: int,
 ) -> tuple[float, float, bool, int, list[int]]: ...

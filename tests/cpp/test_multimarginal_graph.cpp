@@ -188,7 +188,7 @@ void counts_exact_sums() {
         const mm::Problem<T> q = c.problem();
         Team team({.threads = 2}, 1e9);
         mm::Algebra<T, T> algebra(q, epsilon, mm::Semiring::sum, 2, nullptr, team);
-        const mm::Factors<T> found = algebra.reduce({{nullptr, 0}, {nullptr, 1}}, {0, 2});
+        const mm::Factors found = algebra.reduce({{nullptr, 0}, {nullptr, 1}}, {0, 2});
         CHECK(found.size() == 1 && (algebra.exact() > 0) == some, epsilon, algebra.exact());
         double far = 0;
         for (index_t i = 0; i < 40; ++i)
@@ -199,7 +199,7 @@ void counts_exact_sums() {
                 };
                 for (index_t k = 0; k < 50; ++k) top = std::max(top, term(k));
                 for (index_t k = 0; k < 50; ++k) sum += std::exp(term(k) - top);
-                const double got = found[0].table->offset + double(found[0].table->values()[i * 60 + j]);
+                const double got = found[0].table->offset + double(found[0].table->template values<T>()[i * 60 + j]);
                 far = std::max(far, std::abs(got - top - std::log(sum)));
             }
         CHECK(far <= tolerance<T>(epsilon), far, epsilon, sizeof(T));

@@ -350,23 +350,6 @@ void compare_errors() {
     spoiled(alone, [](auto& s) { s.weights[0]->host[3] = 30; });
 }
 
-// Problems with edges run on the CPU alone, and the error says so.
-template <class T>
-void edges_are_refused() {
-    const Arrays<T> arrays(Case{.sizes = {4, 5, 6}, .n_marginals = 3, .epsilon = 1, .d = 2, .cost = harmonic});
-    const Views<T> views(arrays, true);
-    Problem<T> q = views.problem;
-    const deblai::multimarginal::Edge edges[] = {{0, 1}, {1, 2}};
-    q.edges = edges;
-    q.edge_count = 2;
-    std::vector<double> f(15), values(2);
-    const std::string said = message(
-        [&] { gpu::sinkhorn(q, {0, 2, 0}, f.data(), values.data(), values.data(), nullptr, 0, nullptr, nullptr); });
-    expect(said.find("graph: expected all pairs for arrays on a GPU") != said.npos, "edges: '" + said + "'");
-    const std::string again = message([&] { gpu::evaluate(q, f.data(), Output<T>{}, nullptr, 0, nullptr, nullptr); });
-    expect(said == again, "edges: '" + again + "'");
-}
-
 bool stop_at_once(void*) { return true; }
 
 // A stop leaves the potentials of the last full sweep.
@@ -391,7 +374,6 @@ int main(int argc, char** argv) {
         compare_all<double>(quick);
         compare_errors<float>();
         compare_errors<double>();
-        edges_are_refused<float>();
         stop<double>({.sizes = {40, 33, 20}, .n_marginals = 3, .epsilon = 0.1});
         stop<float>({.sizes = {40}, .n_marginals = 2, .epsilon = 0.1});
     });

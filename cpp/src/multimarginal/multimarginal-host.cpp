@@ -23,8 +23,8 @@ double shorten(std::vector<double>& x, const std::vector<double>& from, double m
     return most;
 }
 
-// Constants that move from one potential to another change nothing, and combinations of past points would let them grow:
-// all means become equal.
+// Constants that move from one potential to another change nothing, and combinations of past points would let them
+// grow: all means become equal.
 void level(std::vector<double>& x, const std::vector<index_t>& at) {
     const auto count = static_cast<double>(at.size() - 1);
     std::vector<double> means;

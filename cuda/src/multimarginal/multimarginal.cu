@@ -2,6 +2,7 @@
 // files.
 #include "deblai/cuda/multimarginal.hpp"
 
+#include "graph/graph.cuh"
 #include "multimarginal_rows.cuh"
 #include "multimarginal_sums.cuh"
 
@@ -56,8 +57,8 @@ public:
             const Matrix<T>& to = out_.grad_points[p];
             const double factor = problem_.symmetric ? 2 * deblai::multimarginal::pairs_of_one(problem_) : 1.0;
             if (to)
-                call_.launch("emit_gradient", emit_gradient<T>, grid_of(to.rows * to.cols), block_threads,
-                             static_cast<const double*>(w_.gradients[p]), factor, to);
+                call_.launch("emit_gradient", emit_gradient<T, Matrix<T>>, grid_of(to.rows * to.cols), block_threads,
+                             static_cast<const double*>(w_.gradients[p]), factor, to.rows * to.cols, to.cols, to);
         }
         std::vector<double> mass(at_.back()), linear(at_.back());
         sums_.fetch(mass.data(), static_cast<const double*>(w_.row_mass), mass.size());
@@ -84,8 +85,9 @@ private:
         const Plan<T> plan{w_.plan, turned ? 1 : Q.ld, turned ? P.ld : 1, sums_.costs(p, q), P.g, Q.g};
         const RowOutputs outputs{marginal ? w_.row_mass + at_[p] : nullptr, counts ? w_.row_linear + at_[p] : nullptr,
                                  gradient};
-        call_.launch("summarise_rows", summarise_rows<T>, dim3(static_cast<unsigned>(P.size)), block_threads, plan,
-                     Q.size, problem_.cost, problem_.epsilon * log_2, turned ? Matrix<T>{} : wanted(p, q), outputs);
+        call_.launch("summarise_rows", summarise_rows<T, Plan<T>, Matrix<T>>, dim3(static_cast<unsigned>(P.size)),
+                     block_threads, plan, Q.size, problem_.cost, problem_.epsilon * log_2,
+                     turned ? Matrix<T>{} : wanted(p, q), outputs);
     }
 
     const Call& call_;
@@ -96,21 +98,13 @@ private:
     std::vector<index_t> at_;
 };
 
-template <class T>
-void require_complete(const Problem<T>& q) {
-    if (q.edges)
-        throw InvalidValue(
-            "[multimarginal.sinkhorn] graph: expected all pairs for arrays on a GPU, got edges; move the arrays to the "
-            "CPU");
-    deblai::multimarginal::require_shapes(q);
-}
-
 }  // namespace
 
 template <class T>
 Progress sinkhorn(const Problem<T>& q, const Schedule& schedule, double* potentials, double* errors, double* values,
                   void* stream, int device, bool (*poll)(void*), void* context) {
-    require_complete(q);
+    if (q.edges) return graph_sinkhorn(q, schedule, potentials, errors, values, stream, device, poll, context);
+    deblai::multimarginal::require_shapes(q);
     const Call call(operation, stream, device);
     const Memory memory(call, Workspace<T>::bytes(q, false, false));
     Arena arena(memory.data());
@@ -123,7 +117,8 @@ Progress sinkhorn(const Problem<T>& q, const Schedule& schedule, double* potenti
 template <class T>
 Summary evaluate(const Problem<T>& q, const double* potentials, const Output<T>& out, void* stream, int device,
                  bool (*poll)(void*), void* context) {
-    require_complete(q);
+    if (q.edges) return graph_evaluate(q, potentials, out, stream, device, poll, context);
+    deblai::multimarginal::require_shapes(q);
     const Call call(operation, stream, device);
     const bool gradients = out.grad_points && !q.costs && !out.plans_only;
     const Memory memory(call, Workspace<T>::bytes(q, true, gradients));

@@ -22,10 +22,10 @@ struct RowOutputs {
     double *mass, *linear, *gradient;  // null where not wanted; the last two, (d) a row, are added to
 };
 
-// One block a row.
-template <class T>
+// One block a row. P: plan(i, j), plan.M(i, j) and its points; To: a matrix.
+template <class T, class P, class To>
 __global__ void __launch_bounds__(block_threads)
-    summarise_rows(Plan<T> plan, index_t cols, PairCost cost, double unit, Matrix<T> to, RowOutputs out) {
+    summarise_rows(P plan, index_t cols, PairCost cost, double unit, To to, RowOutputs out) {
     constexpr int some = 4;  // coordinates of a gradient at a time
     const index_t i = blockIdx.x;
     double mass = 0, linear = 0;
@@ -44,7 +44,7 @@ __global__ void __launch_bounds__(block_threads)
         if (out.mass) out.mass[i] = mass;
         if (out.linear && mass > 0) out.linear[i] += linear;
     }
-    const Pair<T>& M = plan.M;
+    const auto& M = plan.M;
     for (index_t k0 = 0; out.gradient && k0 < M.d; k0 += some) {
         double sum[some] = {};
         for (index_t j = threadIdx.x; j < cols; j += block_threads) {
@@ -69,10 +69,11 @@ __global__ void __launch_bounds__(block_threads)
     }
 }
 
-template <class T>
-__global__ void __launch_bounds__(block_threads) emit_gradient(const double* from, double factor, Matrix<T> to) {
-    const index_t at = blockIdx.x * index_t{block_threads} + threadIdx.x, i = at / to.cols, k = at % to.cols;
-    if (i < to.rows) to(i, k) = static_cast<T>(from[at] * factor);
+template <class T, class To>
+__global__ void __launch_bounds__(block_threads)
+    emit_gradient(const double* from, double factor, index_t count, index_t cols, To to) {
+    const index_t at = blockIdx.x * index_t{block_threads} + threadIdx.x;
+    if (at < count) to(at / cols, at % cols) = static_cast<T>(from[at] * factor);
 }
 
 }  // namespace deblai::cuda::multimarginal

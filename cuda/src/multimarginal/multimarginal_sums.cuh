@@ -7,6 +7,7 @@
 #include <string>
 
 #include "deblai/check.hpp"
+#include "multimarginal_call.cuh"
 #include "multimarginal_contract.cuh"
 #include "multimarginal_setup.cuh"
 #include "multimarginal_stream.cuh"
@@ -103,16 +104,12 @@ public:
 
     template <class V>
     void send(V* to, const V* from, std::size_t count) const {
-        if (count)
-            call_.check(cudaMemcpyAsync(to, from, count * sizeof(V), cudaMemcpyHostToDevice, call_.stream()),
-                        "cudaMemcpyAsync");
+        multimarginal::send(call_, to, from, count);
     }
     // Waits.
     template <class V>
     void fetch(V* to, const V* from, std::size_t count) const {
-        call_.check(cudaMemcpyAsync(to, from, count * sizeof(V), cudaMemcpyDeviceToHost, call_.stream()),
-                    "cudaMemcpyAsync");
-        call_.wait();
+        multimarginal::fetch(call_, to, from, count);
     }
 
 private:

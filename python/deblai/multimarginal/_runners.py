@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from math import inf, nan
 from typing import Any, NamedTuple
 
@@ -44,13 +45,7 @@ class Minimum(NamedTuple):
 
 def runner(q: Problem, memory: int = 0) -> Compiled | Reference:
     """Return what runs a problem where its arrays are."""
-    device = q.library.device(q.like)
-    plan = _backend.plan(OPERATION, device)
-    if plan.backend == "cuda" and q.edges is not None:
-        raise errors.InvalidType(
-            f"[{OPERATION}] graph: expected arrays on the CPU for a graph without some of the pairs, got {device}; "
-            "move them to the CPU"
-        )
+    plan = _backend.plan(OPERATION, q.library.device(q.like))
     return Reference(q) if plan.backend == "reference" else Compiled(q, plan, memory)
 
 
@@ -84,8 +79,14 @@ class Compiled:
 
     def require(self, wanted: int) -> None:
         """Raise before a run whose workspace would not fit."""
-        try:
+        with self.explained():
             _backend.require_memory(OPERATION, wanted)
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Say of a graph that does not fit in memory what makes it so."""
+        try:
+            yield
         except errors.OutOfMemory as error:
             if self.q.edges is None:
                 raise
@@ -94,11 +95,13 @@ class Compiled:
     def pair(self, potentials: Array, pair: tuple[int, int]) -> Any:
         """Return the plan of any pair p < q of a graph, an edge or not."""
         library, (p, r) = self.q.library, pair
-        self.require(self.core.multimarginal_pair_workspace(*self.arguments, p, r, self.plan.threads))
+        if self.core is _core:
+            self.require(_core.multimarginal_pair_workspace(*self.arguments, p, r, self.plan.threads))
         plan = library.empty((self.q.sizes[p], self.q.sizes[r]), library.dtype(self.q.like), self.q.like)
-        self.core.multimarginal_pair(
-            *self.arguments, _dlpack.view(potentials, True), p, r, library.view(plan, True), *self.where
-        )
+        with self.explained():
+            self.core.multimarginal_pair(
+                *self.arguments, _dlpack.view(potentials, True), p, r, library.view(plan, True), *self.where
+            )
         return library.finish(plan, self.q.like)
 
     def sweeps(
@@ -107,12 +110,13 @@ class Compiled:
         """Sweep in place; return errors and values, and whether the last error was at most tol."""
         self.errors, self.values = np.full(count, nan), np.full(count, nan)
         view = _dlpack.view
-        done, converged = self.core.multimarginal(
-            *self.arguments,
-            *(tol, count, memory, report and (lambda sweeps: report(self.seen()))),
-            *(view(potentials, True), view(self.errors, True), view(self.values, True)),
-            *self.where,
-        )
+        with self.explained():
+            done, converged = self.core.multimarginal(
+                *self.arguments,
+                *(tol, count, memory, report and (lambda sweeps: report(self.seen()))),
+                *(view(potentials, True), view(self.errors, True), view(self.values, True)),
+                *self.where,
+            )
         history = np.stack([self.errors[:done], self.values[:done]], axis=1)
         self.errors = self.values = np.empty(0)
         return history, converged
@@ -132,14 +136,15 @@ class Compiled:
         wanted = [pair if plans and only in (None, pair) else None for pair in q.pairs]
         dtype = library.dtype(q.like)
         made = [pair and library.empty((at(pair[0]), at(pair[1])), dtype, q.like) for pair in wanted]
-        value, linear, mass, error, marginals, exact_rows = self.core.multimarginal_evaluate(
-            *self.arguments,
-            _dlpack.view(potentials, True),
-            [None if p is None else library.view(p, True) for p in made] if plans else [],
-            [library.view(g, True) for g in gradients],
-            only is not None,
-            *self.where,
-        )
+        with self.explained():
+            value, linear, mass, error, marginals, exact_rows = self.core.multimarginal_evaluate(
+                *self.arguments,
+                _dlpack.view(potentials, True),
+                [None if p is None else library.view(p, True) for p in made] if plans else [],
+                [library.view(g, True) for g in gradients],
+                only is not None,
+                *self.where,
+            )
         gradients, plans_made = (
             [library.finish(v, q.like) for v in arrays if v is not None] for arrays in (gradients, made)
         )
@@ -147,10 +152,13 @@ class Compiled:
 
     def minimum(self, potentials: Array, budget: int) -> Minimum:
         """Return bounds of the least reduced cost, within so many nodes of its search."""
-        given = (*self.arguments, _dlpack.view(potentials, True), budget)
-        if self.plan.backend == "cuda":
-            return Minimum(*self.core.multimarginal_minimum(*given, *self.where))
-        return Minimum(*self.core.multimarginal_minimum(*given, inf, False, *self.where)[:5])
+        given = (*self.arguments, _dlpack.view(potentials, True))
+        with self.explained():
+            if self.core is _core:
+                return Minimum(*self.core.multimarginal_minimum(*given, budget, inf, False, *self.where)[:5])
+            if self.q.edges is not None:
+                return Minimum(*self.core.multimarginal_graph_minimum(*given, *self.where))
+            return Minimum(*self.core.multimarginal_minimum(*given, budget, *self.where))
 
 
 class Reference:

@@ -199,6 +199,11 @@ inline unsigned long long atomicMin(unsigned long long* p, unsigned long long va
     *p = std::min(before, value);
     return before;
 }
+inline unsigned long long atomicAdd(unsigned long long* p, unsigned long long value) {
+    const unsigned long long before = *p;
+    *p += value;
+    return before;
+}
 
 template <class To, class From>
 To emulated_bits(From from) {

@@ -455,18 +455,6 @@ def test_sums_made_exactly_are_counted():
         assert count(cost, 1e-4) == 0
 
 
-def test_on_a_gpu_it_says_where_it_runs(monkeypatch):
-    """Arrays on a device are refused by name, before anything runs."""
-    from deblai import _backend
-    from deblai.multimarginal._problem import problem
-    from deblai.multimarginal._runners import runner
-
-    q = problem("multimarginal.sinkhorn", [X] * 3, None, None, "coulomb", 0.5, "chain")
-    monkeypatch.setattr(_backend, "plan", lambda *_: _backend.Plan("cuda", "cuda", 0, ""))
-    with pytest.raises(TYPE, match="graph: expected arrays on the CPU for a graph without some of the pairs, got"):
-        runner(q)
-
-
 def test_brute_force_minimum_of_a_small_chain():
     """As epsilon shrinks, <c, plan> comes to the best assignment of three points along a chain."""
     rng = np.random.default_rng(11)

@@ -21,8 +21,6 @@ constexpr const Kernels<double>* pairs_f64[] = DEBLAI_LEVELS(multimarginal_f64);
 constexpr const GraphKernels<float>* tables_f32[] = DEBLAI_LEVELS(multimarginal_graph_f32);
 constexpr const GraphKernels<double>* tables_f64[] = DEBLAI_LEVELS(multimarginal_graph_f64);
 
-constexpr double infinity = std::numeric_limits<double>::infinity();
-
 }  // namespace
 
 template <>
@@ -37,19 +35,16 @@ Instructions<double> instructions(const char* simd) {
 template <class T, class S>
 Algebra<T, S>::Algebra(const Problem<S>& problem, double scale, Semiring semiring, int width, const char* simd,
                        Team& team)
-    : problem_(problem),
+    : GraphAlgebra(sizes_of(problem), {problem.edges, problem.edges + problem.edge_count}, semiring),
+      problem_(problem),
       scale_(scale),
-      semiring_(semiring),
       width_(width),
       instructions_(instructions<T>(simd)),
       team_(team),
-      sizes_(problem.n_marginals),
       points_(problem.n_marginals),
-      order_(problem.n_marginals),
       exact_(team.size(), 0) {
     index_t longest = 0;
     for (int p = 0; p < problem.n_marginals; ++p) {
-        sizes_[p] = problem.marginals[p].size;
         longest = std::max(longest, padded_size(p));
         fill(p);
     }
@@ -64,68 +59,18 @@ index_t Algebra<T, S>::exact() const {
     return std::accumulate(exact_.begin(), exact_.end(), index_t{0});
 }
 
+// The lines of a variable, padded.
 template <class T, class S>
-Scope Algebra<T, S>::scope_of(const Factor<T>& f) const {
-    if (f.table) return f.table->scope;
-    return {problem_.edges[f.edge].p, problem_.edges[f.edge].q};
-}
-
-template <class T, class S>
-Factors<T> Algebra<T, S>::reduce(Factors<T> list, const Scope& keep) {
-    std::vector<Scope> scopes;
-    for (const auto& f : list) scopes.push_back(scope_of(f));
-    for (const Step& step : steps(scopes, keep, sizes_)) {
-        if (team_.stopped()) return {};
-        Factor<T> result = eliminate(step, list);
-        for (const int k : step.used) list[k] = {};
-        list.push_back(std::move(result));
-    }
-    std::erase_if(list, [](const Factor<T>& f) { return !f.table && f.edge < 0; });
-    return list;
-}
-
-template <class T, class S>
-Factor<T> Algebra<T, S>::eliminate(const Step& step, const Factors<T>& list) {
-    const auto out = std::make_shared<Table<T>>();
-    Factors<T> used, wide;
-    for (const int k : step.used) used.push_back(list[k]);
-    out->scope = step.scope;
-    out->offset = lift(step.variable, used);
-    for (const auto& f : used)
-        if (!f.table || f.table->scope.size() > 1) wide.push_back(f);
-    if (step.scope.empty()) {
-        double sum = 0;
-        for (index_t k = 0; k < sizes_[step.variable]; ++k) sum += std::exp(static_cast<double>(lifted_[k]));
-        if (semiring_ == Semiring::sum) out->offset += std::log(sum);
-    } else if (step.scope.size() == 1) {
-        to_line(step, wide, *out);
-    } else {
-        to_table(step, wide, *out);
-    }
-    return {out};
-}
-
-// The lines of a variable, padded and at most 0, into lifted_; returns the offsets of all factors with the line's top.
-template <class T, class S>
-double Algebra<T, S>::lift(int variable, const Factors<T>& used) {
-    std::vector<double> sum(sizes_[variable], 0.0);
-    double offset = 0;
-    for (const auto& f : used) {
-        if (!f.table) continue;
-        offset += f.table->offset;
-        if (f.table->scope.size() == 1)
-            for (std::size_t k = 0; k < sum.size(); ++k) sum[k] += f.table->line[k];
-    }
-    const double top = *std::max_element(sum.begin(), sum.end());
-    for (std::size_t k = 0; k < sum.size(); ++k) lifted_[k] = static_cast<T>(top > -infinity ? sum[k] - top : sum[k]);
-    std::fill(lifted_.begin() + sum.size(), lifted_.begin() + padded_size(variable),
+void Algebra<T, S>::lift(int variable, const std::vector<double>& lifted) {
+    for (std::size_t k = 0; k < lifted.size(); ++k) lifted_[k] = static_cast<T>(lifted[k]);
+    std::fill(lifted_.begin() + sizes_[variable], lifted_.begin() + padded_size(variable),
               -std::numeric_limits<T>::infinity());
-    return offset + top;
 }
 
 // One other variable: its rows are streamed, nothing of them is stored.
 template <class T, class S>
-void Algebra<T, S>::to_line(const Step& step, const Factors<T>& used, Table<T>& out) {
+void Algebra<T, S>::to_line(const Step& step, const Factors& used, const std::vector<double>& lifted, Table& out) {
+    lift(step.variable, lifted);
     const int a = step.scope[0], r = step.variable;
     const index_t n = sizes_[a], m = sizes_[r], ld = padded_size(r);
     out.line.resize(n);
@@ -156,32 +101,12 @@ void Algebra<T, S>::to_line(const Step& step, const Factors<T>& used, Table<T>& 
     team_.run((n + strip_rows - 1) / strip_rows, run, 2.0 * static_cast<double>(n) * static_cast<double>(m));
 }
 
-template <class T, class S>
-typename Algebra<T, S>::Roles Algebra<T, S>::roles(const Step& step, const Factors<T>& used) const {
-    Roles best{-1, -1, {}, true};
-    double most = -1;
-    for (const int a : step.scope)
-        for (const int b : step.scope) {
-            if (b <= a) continue;
-            const bool coupled = std::any_of(used.begin(), used.end(), [&](const Factor<T>& f) {
-                const Scope s = scope_of(f);
-                return contains(s, a) && contains(s, b);
-            });
-            const double size = product({a, b}, sizes_);
-            if (coupled > best.coupled || (coupled == best.coupled && size <= most)) continue;
-            best = {a, b, {}, coupled};
-            most = size;
-        }
-    for (const int v : step.scope)
-        if (v != best.a && v != best.b) best.fixed.push_back(v);
-    return best;
-}
-
 // More than one: products of blocks, for each tuple of those that are neither rows nor columns.
 template <class T, class S>
-void Algebra<T, S>::to_table(const Step& step, const Factors<T>& used, Table<T>& out) {
+void Algebra<T, S>::to_table(const Step& step, const Factors& used, const std::vector<double>& lifted, Table& out) {
+    lift(step.variable, lifted);
     const Roles r = roles(step, used);
-    std::vector<Factors<T>> parts(4);  // with neither rows nor columns, with rows, with columns, with both
+    std::vector<Factors> parts(4);  // with neither rows nor columns, with rows, with columns, with both
     for (const auto& f : used) {
         const Scope s = scope_of(f);
         parts[contains(s, r.a) + 2 * contains(s, r.b)].push_back(f);
@@ -190,8 +115,8 @@ void Algebra<T, S>::to_table(const Step& step, const Factors<T>& used, Table<T>&
     const index_t blocks_a = (n + tile_rows - 1) / tile_rows, blocks_b = (m + tile_cols - 1) / tile_cols;
     const double entries = product(step.scope, sizes_);
     const index_t size = static_cast<index_t>(entries);
-    out.memory = allocate(size * sizeof(T));
-    T* const values = out.values();
+    out.memory = std::shared_ptr<std::byte[]>(allocate(size * sizeof(T)));
+    T* const values = out.values<T>();
     std::vector<T> tops(team_.size(), -std::numeric_limits<T>::infinity());
     const auto run = [&](index_t task, int worker) {
         const Scratch s = scratch(worker);
@@ -235,8 +160,8 @@ void Algebra<T, S>::to_table(const Step& step, const Factors<T>& used, Table<T>&
 }
 
 template <class T, class S>
-index_t Algebra<T, S>::tile(const Roles& roles, Range rows, Range cols, int variable,
-                            const std::vector<Factors<T>>& parts, const Scratch& s) const {
+index_t Algebra<T, S>::tile(const Roles& roles, Range rows, Range cols, int variable, const std::vector<Factors>& parts,
+                            const Scratch& s) const {
     constexpr T none = -std::numeric_limits<T>::infinity();
     const index_t n = sizes_[variable], ld = padded_size(variable);
     const Range inner{variable, 0, n};
@@ -273,23 +198,6 @@ index_t Algebra<T, S>::tile(const Roles& roles, Range rows, Range cols, int vari
         (sum ? kernel.sums : kernel.largest)(t);
     }
     return 0;
-}
-
-template <class T, class S>
-std::vector<double> Algebra<T, S>::line(const Factors<T>& list, int p) const {
-    std::vector<double> sum(sizes_[p], 0.0);
-    for (const auto& f : list)
-        if (f.table && f.table->scope == Scope{p})
-            for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += f.table->line[i];
-    return sum;
-}
-
-template <class T, class S>
-double Algebra<T, S>::constant(const Factors<T>& list) const {
-    double sum = 0;
-    for (const auto& f : list)
-        if (f.table) sum += f.table->offset;
-    return sum;
 }
 
 template class Algebra<float, float>;

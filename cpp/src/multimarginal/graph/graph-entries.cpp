@@ -4,10 +4,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
 
 #include "deblai/check.hpp"
-#include "deblai/multimarginal-host.hpp"
 
 namespace deblai::multimarginal {
 namespace {
@@ -30,26 +28,6 @@ void add_block(const V* from, index_t row_stride, index_t col_stride, index_t ro
                 out[i * ld + j] += f(from[i * row_stride + j * col_stride]);
 }
 
-// Sorts indices so that every few of them are near each other: halves along the widest direction, and so on.
-template <class S>
-void gather(const Matrix<const S>& x, index_t* begin, index_t* end) {
-    if (end - begin <= 4) return;
-    index_t widest = 0;
-    double most = -1;
-    for (index_t k = 0; k < x.cols; ++k) {
-        const auto [low, high] =
-            std::minmax_element(begin, end, [&](index_t a, index_t b) { return x(a, k) < x(b, k); });
-        const double extent = static_cast<double>(x(*high, k)) - static_cast<double>(x(*low, k));
-        if (extent > most) most = extent, widest = k;
-    }
-    index_t* const middle = begin + (end - begin) / 2;
-    std::nth_element(begin, middle, end, [&](index_t a, index_t b) {
-        return x(a, widest) != x(b, widest) ? x(a, widest) < x(b, widest) : a < b;
-    });
-    gather(x, begin, middle);
-    gather(x, middle, end);
-}
-
 }  // namespace
 
 template <class T, class S>
@@ -57,11 +35,7 @@ void Algebra<T, S>::fill(int p) {
     const Marginal<S>& m = problem_.marginals[p];
     if (problem_.costs || !m.points) return;
     require_finite(named("points", p).c_str(), m.points, team_);
-    if (width_ > 1) {
-        order_[p].resize(m.size);
-        std::iota(order_[p].begin(), order_[p].end(), index_t{0});
-        gather(m.points, order_[p].data(), order_[p].data() + m.size);
-    }
+    if (width_ > 1) order_[p] = near_each_other(m.points);
     const index_t ld = padded_size(p);
     points_[p].assign(m.points.cols * ld, T(0));
     for (index_t i = 0; i < m.size; ++i)
@@ -82,7 +56,7 @@ void Algebra<T, S>::require_costs() const {
 
 // Sets out to the sum of factors; edges go first.
 template <class T, class S>
-void Algebra<T, S>::add_all(const Factors<T>& list, Range rows, Range cols, const index_t* at, const Scratch& s, T* out,
+void Algebra<T, S>::add_all(const Factors& list, Range rows, Range cols, const index_t* at, const Scratch& s, T* out,
                             index_t ld) const {
     bool fresh = true;
     for (const bool tables : {false, true})
@@ -97,7 +71,7 @@ void Algebra<T, S>::add_all(const Factors<T>& list, Range rows, Range cols, cons
 // One factor's entries at rows and columns of the variables that it has of both, the others being at[]. With `fresh`,
 // out is what it adds; it may then be written up to the next whole panel.
 template <class T, class S>
-void Algebra<T, S>::add(const Factor<T>& f, Range rows, Range cols, const index_t* at, bool fresh, const Scratch& s,
+void Algebra<T, S>::add(const Factor& f, Range rows, Range cols, const index_t* at, bool fresh, const Scratch& s,
                         T* out, index_t ld) const {
     const auto clear = [&] {
         for (index_t i = 0; fresh && i < rows.count; ++i) std::fill(out + i * ld, out + i * ld + cols.count, T(0));
@@ -117,7 +91,8 @@ void Algebra<T, S>::add(const Factor<T>& f, Range rows, Range cols, const index_
             }
         }
         add_block(
-            f.table->values() + base, row_stride, col_stride, rows.count, cols.count, [](T v) { return v; }, out, ld);
+            f.table->values<T>() + base, row_stride, col_stride, rows.count, cols.count, [](T v) { return v; }, out,
+            ld);
         return;
     }
     const Edge& e = problem_.edges[f.edge];
@@ -153,17 +128,17 @@ void Algebra<T, S>::edge_row(int edge, int p, index_t i, int q, int worker, T* o
 }
 
 template <class T, class S>
-void Algebra<T, S>::add_tables(const Factors<T>& list, int p, index_t i, int q, T* out) const {
+void Algebra<T, S>::add_tables(const Factors& list, int p, index_t i, int q, T* out) const {
     for (const auto& f : list) {
         if (!f.table || f.table->scope.size() != 2) continue;
         const bool ahead = p < q;
-        const T* const values = f.table->values();
+        const T* const values = f.table->values<T>();
         for (index_t j = 0; j < sizes_[q]; ++j) out[j] += ahead ? values[i * sizes_[q] + j] : values[j * sizes_[p] + i];
     }
 }
 
 template <class T, class S>
-void Algebra<T, S>::add_at(const Factor<T>& f, int v, const index_t* at, std::vector<double>& to) const {
+void Algebra<T, S>::add_at(const Factor& f, int v, const index_t* at, std::vector<double>& to) {
     if (!contains(scope_of(f), v)) return;  // the same for all i
     if (f.table && f.table->scope.size() == 1) {
         for (std::size_t i = 0; i < to.size(); ++i) to[i] += f.table->line[i];

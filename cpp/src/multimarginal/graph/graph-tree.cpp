@@ -1,4 +1,4 @@
-#include "graph-tree.hpp"
+#include "deblai/multimarginal-graph.hpp"
 
 #include <algorithm>
 #include <limits>
@@ -32,6 +32,12 @@ double product(const Scope& scope, const std::vector<index_t>& sizes) {
     double count = 1;
     for (const int v : scope) count *= static_cast<double>(sizes[v]);
     return count;
+}
+
+int EliminationTree::width() const {
+    std::size_t width = 0;
+    for (const Bag& b : bags) width = std::max(width, b.others.size());
+    return static_cast<int>(width);
 }
 
 EliminationTree::EliminationTree(const std::vector<index_t>& sizes, const std::vector<Edge>& edges, Scope extra)

@@ -2,11 +2,9 @@
 
 #include <algorithm>
 #include <limits>
-#include <optional>
 
 #include "deblai/error.hpp"
-#include "deblai/multimarginal-host.hpp"
-#include "graph-messages.hpp"
+#include "graph-algebra.hpp"
 #include "multimarginal/tally.hpp"
 
 namespace deblai::multimarginal {
@@ -14,71 +12,23 @@ namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
-template <class T>
-std::vector<index_t> sizes_of(const Problem<T>& q) {
-    std::vector<index_t> sizes;
-    for (int p = 0; p < q.n_marginals; ++p) sizes.push_back(q.marginals[p].size);
-    return sizes;
-}
-
-template <class T>
-EliminationTree tree_of(const Problem<T>& q, Scope extra = {}) {
-    return {sizes_of(q), {q.edges, q.edges + q.edge_count}, std::move(extra)};
-}
-
-int width_of(const EliminationTree& tree) {
-    std::size_t width = 0;
-    for (const Bag& b : tree.bags) width = std::max(width, b.others.size());
-    return static_cast<int>(width);
-}
-
 // Nanoseconds of one thread, roughly: what matters is whether threads are worth starting.
 double nanoseconds(const EliminationTree& tree, const Demand& d) {
-    return d.operations * (width_of(tree) > 1 ? 0.3 : 3.0);
+    return d.operations * (tree.width() > 1 ? 0.3 : 3.0);
 }
 
 template <class T>
-class GraphSums final : public Conditionals {
-public:
-    GraphSums(const Problem<T>& q, const EliminationTree& tree, const char* simd, Team& team)
-        : q_(q),
-          tree_(tree),
-          team_(team),
-          algebra(q, q.epsilon, Semiring::sum, width_of(tree), simd, team),
-          messages(q, tree, algebra, team) {
-        for (int p = 0; p < q.n_marginals; ++p) masses_.push_back(masses(p, q.marginals[p]));
-    }
-
-    const std::vector<double>& weights(int p) const override { return masses_[p].weights; }
-    int order(int k) const override { return tree_.traversal[k]; }
-    void set_potential(int p, const double* f) override {
-        std::vector<double> line = masses_[p].logs;
-        for (std::size_t i = 0; i < line.size(); ++i) line[i] += f[i] / q_.epsilon;
-        messages.set(p, std::move(line));
-    }
-    bool conditional(int p, double, double* lse) override {
-        const std::vector<double> found = messages.conditional(p);
-        if (team_.stopped()) return false;
-        std::copy(found.begin(), found.end(), lse);
-        return true;
-    }
-
-private:
-    const Problem<T>& q_;
-    const EliminationTree& tree_;
-    Team& team_;
-    std::vector<Masses> masses_;
-
-public:
-    Algebra<T, T> algebra;
-    Messages<T, T> messages;
-};
+std::vector<Masses> masses_of(const Problem<T>& q) {
+    std::vector<Masses> all;
+    for (int p = 0; p < q.n_marginals; ++p) all.push_back(masses(p, q.marginals[p]));
+    return all;
+}
 
 // Rows of the plan of p and q, from factors around them.
 template <class T>
 class PairRows {
 public:
-    PairRows(const Factors<T>& list, const Algebra<T, T>& algebra, const Kernels<T>& kernels, int p, int q)
+    PairRows(const Factors& list, const Algebra<T, T>& algebra, const Kernels<T>& kernels, int p, int q)
         : list_(list), algebra_(algebra), kernels_(kernels), p_(p), q_(q), own_(algebra.line(list, p)) {
         const std::vector<double> other = algebra.line(list, q);
         for (double& v : own_) v += algebra.constant(list);
@@ -96,7 +46,7 @@ public:
     }
 
 private:
-    const Factors<T>& list_;
+    const Factors& list_;
     const Algebra<T, T>& algebra_;
     const Kernels<T>& kernels_;
     int p_, q_;
@@ -124,7 +74,7 @@ std::size_t bytes_of(const Problem<S>& q, const EliminationTree& tree, int threa
     for (const index_t n : sizes_of(q)) host += n * sizeof(double) * (12 + past + d);
     const double tables = demand(tree, sizes_of(q), q.edges, sizeof(T)).bytes;
     const double all = tables + static_cast<double>(host + Algebra<T, S>::shared_bytes(q)) +
-                       static_cast<double>(count * (Algebra<T, S>::scratch_bytes(q, width_of(tree)) + 256)) +
+                       static_cast<double>(count * (Algebra<T, S>::scratch_bytes(q, tree.width()) + 256)) +
                        2048.0 * q.n_marginals + 128.0 * static_cast<double>(q.edge_count) + 8192;
     return all < 0x1p62 ? static_cast<std::size_t>(all) : std::size_t{1} << 62;
 }
@@ -138,9 +88,10 @@ Progress graph_sinkhorn(const Problem<T>& q, const Schedule& schedule, double* p
     const EliminationTree tree = tree_of(q);
     Team team(control, nanoseconds(tree, demand(tree, sizes_of(q), q.edges, sizeof(T))) *
                            static_cast<double>(std::min<index_t>(schedule.max_iter, 100)));
-    GraphSums<T> sums(q, tree, control.simd, team);
+    Algebra<T, T> algebra(q, q.epsilon, Semiring::sum, tree.width(), control.simd, team);
+    GraphSums sums(q.epsilon, masses_of(q), tree, algebra);
     Progress done = iterate(q, schedule, sums, potentials, errors, values);
-    done.exact_rows = sums.algebra.exact();
+    done.exact_rows = algebra.exact();
     return done;
 }
 
@@ -149,30 +100,28 @@ Summary graph_evaluate(const Problem<T>& q, const double* potentials, const Outp
     require_shapes(q);
     const EliminationTree tree = tree_of(q);
     Team team(control, 2 * nanoseconds(tree, demand(tree, sizes_of(q), q.edges, sizeof(T))));
-    GraphSums<T> sums(q, tree, control.simd, team);
+    Algebra<T, T> algebra(q, q.epsilon, Semiring::sum, tree.width(), control.simd, team);
+    GraphSums sums(q.epsilon, masses_of(q), tree, algebra);
     const Kernels<T>& kernels = instructions<T>(control.simd).pairs;
     const std::vector<index_t> at = offsets(q);
     for (int p = 0; p < q.n_marginals; ++p) sums.set_potential(p, potentials + at[p]);
 
     Tally<T> tally(q, out, at);
     for (int p = 0; p < q.n_marginals && !out.plans_only; ++p) {
-        const std::vector<double> lse = sums.messages.conditional(p);
+        const std::vector<double> marginal = sums.marginal(p);
         if (team.stopped()) return {0, 0, 0, 0, false};
-        const std::vector<double>& g = sums.messages.get(p);
-        for (std::size_t i = 0; i < g.size(); ++i)
-            tally.marginals_[at[p] + i] = g[i] > -infinity ? std::exp(g[i] + lse[i]) : 0.0;
+        std::copy(marginal.begin(), marginal.end(), tally.marginals_.begin() + at[p]);
     }
     for (int e = 0; e < q.edge_count; ++e) {
         const Matrix<T> wanted = out.pairs ? out.pairs[e] : Matrix<T>{};
         if (out.plans_only && !wanted) continue;
-        const Factors<T> list = sums.messages.around(q.edges[e].p, q.edges[e].q);
+        const Factors list = sums.messages.around(q.edges[e].p, q.edges[e].q);
         if (team.stopped()) return {0, 0, 0, 0, false};
         for (const bool ahead : {true, false}) {
             const int p = ahead ? q.edges[e].p : q.edges[e].q, r = ahead ? q.edges[e].q : q.edges[e].p;
             if (!ahead && !tally.wants(p)) continue;
-            const PairRows<T> rows(list, sums.algebra, kernels, p, r);
+            const PairRows<T> rows(list, algebra, kernels, p, r);
             const index_t n = q.marginals[p].size, m = q.marginals[r].size;
-            const Algebra<T, T>& algebra = sums.algebra;
             blocks(team, n, [&](index_t k, int worker) {
                 T *const M = algebra.spare(worker, 0), *const plan = algebra.spare(worker, 1);
                 T *const costs = algebra.spare(worker, 2), *const row = algebra.spare(worker, 3);
@@ -189,84 +138,45 @@ Summary graph_evaluate(const Problem<T>& q, const double* potentials, const Outp
     if (team.stopped()) return {0, 0, 0, 0, false};
     tally.write(out);
     Summary summary = summarise(q, sums, potentials, tally.marginals_, tally.linear_);
-    summary.exact_rows = sums.algebra.exact();
+    summary.exact_rows = algebra.exact();
     return summary;
 }
 
 template <class T>
 bool pair_plan(const Problem<T>& q, const double* potentials, int p, int r, Matrix<T> plan, const Control& control) {
     require_shapes(q);
-    if (!q.edges || p < 0 || p >= r || r >= q.n_marginals)
-        throw InvalidValue("[multimarginal.pair_plan] p, q: expected marginals p < q of a problem with edges");
+    require_pair(q, p, r);
     const EliminationTree tree = tree_of(q, {p, r});
     Team team(control, nanoseconds(tree, demand(tree, sizes_of(q), q.edges, sizeof(T))));
-    GraphSums<T> sums(q, tree, control.simd, team);
+    Algebra<T, T> algebra(q, q.epsilon, Semiring::sum, tree.width(), control.simd, team);
+    GraphSums sums(q.epsilon, masses_of(q), tree, algebra);
     const Kernels<T>& kernels = instructions<T>(control.simd).pairs;
     const std::vector<index_t> at = offsets(q);
     for (int k = 0; k < q.n_marginals; ++k) sums.set_potential(k, potentials + at[k]);
-    const Factors<T> list = sums.messages.around(p, r);
+    const Factors list = sums.messages.around(p, r);
     if (team.stopped()) return false;
-    const PairRows<T> rows(list, sums.algebra, kernels, p, r);
+    const PairRows<T> rows(list, algebra, kernels, p, r);
     const int edge = static_cast<int>(q.pair(p, r));
     blocks(team, q.marginals[p].size, [&](index_t i, int worker) {
-        T* const M = sums.algebra.spare(worker, 0);
-        T* const row = sums.algebra.spare(worker, 1);
+        T* const M = algebra.spare(worker, 0);
+        T* const row = algebra.spare(worker, 1);
         if (edge >= 0)
-            sums.algebra.edge_row(edge, p, i, r, worker, M);
+            algebra.edge_row(edge, p, i, r, worker, M);
         else
-            std::fill(M, M + sums.algebra.padded_size(r), T(0));
+            std::fill(M, M + algebra.padded_size(r), T(0));
         rows.row(i, M, row, row);
-        for (index_t j = 0; j < plan.cols; ++j) plan(sums.algebra.natural(p, i), sums.algebra.natural(r, j)) = row[j];
+        for (index_t j = 0; j < plan.cols; ++j) plan(algebra.natural(p, i), algebra.natural(r, j)) = row[j];
     });
     return !team.stopped();
 }
 
-// Messages of the (max, +) semiring, then the best choice of each variable given those of its bag.
 template <class T>
 Minimum graph_minimum(const Problem<T>& q, const double* potentials, const Control& control) {
     require_shapes(q);
     const EliminationTree tree = tree_of(q);
-    const Demand cost = demand(tree, sizes_of(q), q.edges, sizeof(double));
-    Team team(control, nanoseconds(tree, cost));
-    Algebra<double, T> algebra(q, 1.0, Semiring::largest, width_of(tree), control.simd, team);
-    Messages<double, T> messages(q, tree, algebra, team);
-    const std::vector<index_t> at = offsets(q);
-    std::vector<std::vector<double>> lines;
-    for (int p = 0; p < q.n_marginals; ++p) {
-        const Masses m = masses(p, q.marginals[p]);
-        lines.emplace_back(potentials + at[p], potentials + at[p + 1]);
-        for (std::size_t i = 0; i < m.weights.size(); ++i)
-            if (m.weights[i] == 0) lines[p][i] = -infinity;
-        messages.set(p, lines[p]);
-    }
-    Minimum found{0, 0, true, static_cast<std::int64_t>(std::min(cost.operations, 0x1p62)), {}};
-    for (const int v : tree.roots) found.value -= algebra.constant(messages.up(v));
-    found.at.assign(q.n_marginals, 0);
-    if (team.stopped()) return {-infinity, infinity, false, 0, {}};
-    for (const int v : tree.traversal) {
-        std::vector<double> score(lines[v].size());
-        algebra.from_natural(v, lines[v].data(), score.data());
-        for (const int e : tree.bags[v].edges) {
-            const int u = q.edges[e].p == v ? q.edges[e].q : q.edges[e].p;
-            double* const row = algebra.spare(0, 0);
-            algebra.edge_row(e, u, found.at[u], v, 0, row);
-            for (std::size_t i = 0; i < score.size(); ++i) score[i] += row[i];
-        }
-        for (const int c : tree.bags[v].children)
-            for (const auto& f : messages.up(c)) algebra.add_at(f, v, found.at.data(), score);
-        found.at[v] = std::max_element(score.begin(), score.end()) - score.begin();
-    }
-    for (index_t e = 0; e < q.edge_count; ++e) {
-        const auto [a, b] = q.edges[e];
-        double* const row = algebra.spare(0, 0);
-        algebra.edge_row(static_cast<int>(e), a, found.at[a], b, 0, row);
-        found.best -= row[found.at[b]];
-    }
-    for (int p = 0; p < q.n_marginals; ++p) {
-        found.at[p] = algebra.natural(p, found.at[p]);
-        found.best -= lines[p][found.at[p]];
-    }
-    return found;
+    Team team(control, nanoseconds(tree, demand(tree, sizes_of(q), q.edges, sizeof(double))));
+    Algebra<double, T> algebra(q, 1.0, Semiring::largest, tree.width(), control.simd, team);
+    return least(q.edges, q.edge_count, masses_of(q), potentials, tree, algebra);
 }
 
 template <class T>

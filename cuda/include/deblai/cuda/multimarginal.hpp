@@ -3,10 +3,13 @@
 // (Benamou, Carlier and Nenna 2015). Sums are streamed, with a running maximum, over tiles of 32 rows, columns and
 // contracted points; of three marginals or more a tile is a product of kernels stabilised by its own largest entries,
 // or summed term by term where such a product could underflow. Sums run in an order that depends on the sizes alone:
-// two runs are equal to the bit.
+// two runs are equal to the bit. Where edges are given, messages go along a junction tree as on the CPU
+// (deblai/multimarginal-graph.hpp): what leaves one variable is streamed and stays with the host, tables over more are
+// made on the device, and stay there.
 #pragma once
 
 #include "deblai/cuda/error.hpp"
+#include "deblai/multimarginal-minimum.hpp"
 #include "deblai/multimarginal.hpp"
 
 namespace deblai::cuda::multimarginal {
@@ -20,6 +23,11 @@ namespace deblai::cuda::multimarginal {
 // pair in symmetric mode), about 2.07 times that for three marginals or more, none for two marginals given by points;
 // sums of tiles, 16 * (n_p * n_q / 32 + 32768) bytes of the largest pair, of two marginals 16 * (n_p + 32768); for
 // `evaluate` of three marginals or more one plan of a pair.
+//
+// Where edges are given, of w + 1 variables in the largest bag: the tables of all messages at once and those of one
+// elimination, demand(...).tables bytes of deblai/multimarginal-graph.hpp, none on trees (w = 1), about 2 N sizeof(T)
+// n^w else; beside them d * n_p * sizeof(T) + 4 n_p for points and their order, 16 * (2 n + 32768) + 40 n bytes of the
+// longest marginal, for `evaluate` 8 * n_p, and 8 d n_p for gradients. Matrices of costs are read where they are.
 template <class T>
 deblai::multimarginal::Progress sinkhorn(const deblai::multimarginal::Problem<T>& problem,
                                          const deblai::multimarginal::Schedule& schedule, double* potentials,
@@ -30,5 +38,18 @@ template <class T>
 deblai::multimarginal::Summary evaluate(const deblai::multimarginal::Problem<T>& problem, const double* potentials,
                                         const deblai::multimarginal::Output<T>& output, void* stream, int device,
                                         bool (*poll)(void*) = nullptr, void* context = nullptr);
+
+// As deblai::multimarginal::pair_plan: the plan's marginal of any two marginals p < q of a problem with edges. False
+// after a stop.
+template <class T>
+bool pair_plan(const deblai::multimarginal::Problem<T>& problem, const double* potentials, int p, int q, Matrix<T> plan,
+               void* stream, int device, bool (*poll)(void*) = nullptr, void* context = nullptr);
+
+// The least reduced cost of a problem with edges, exactly, as deblai::multimarginal::minimum says: in float64, and so
+// are its tables. After a stop nothing is known.
+template <class T>
+deblai::multimarginal::Minimum graph_minimum(const deblai::multimarginal::Problem<T>& problem, const double* potentials,
+                                             void* stream, int device, bool (*poll)(void*) = nullptr,
+                                             void* context = nullptr);
 
 }  // namespace deblai::cuda::multimarginal

@@ -178,8 +178,8 @@ def sinkhorn(
     more than constants can be moved between, have no such gradient: that raises.
 
     Without some of the pairs, messages pass along a junction tree that a greedy elimination of least fill finds [3]_. A
-    sweep follows that tree and costs O(N n^2) on a tree, O(N n^{w+1}) at treewidth w (2 for a ring). Graphs run on the
-    CPU alone.
+    sweep follows that tree and costs O(N n^2) on a tree, O(N n^{w+1}) at treewidth w (2 for a ring), on the CPU and on
+    a GPU.
 
     A graph falls apart into blocks at marginals whose removal would disconnect it: the edges of a tree, the cycles of a
     cactus, else the whole. Plans of blocks can be glued at the marginals that they share, which are prescribed, so the
