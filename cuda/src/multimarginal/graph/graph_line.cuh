@@ -44,7 +44,7 @@ __device__ void add_rows(const LineSum<T, S>& q, const Term<T, S>& f, index_t i0
 #pragma unroll
         for (int n = 0; n < thread_rows; ++n) {
             const index_t i = i0 + first + n;
-            if (i < last && k < q.inner) e[n] += f(q.scale, i * f.row, k);
+            if (i < last && k < q.inner) e[n] += f.stored(q.scale, i * f.row, k);
         }
         return;
     }
@@ -52,7 +52,7 @@ __device__ void add_rows(const LineSum<T, S>& q, const Term<T, S>& f, index_t i0
 #pragma unroll
     for (int n = 0; n < thread_rows; ++n) {
         const index_t i = i0 + lane, there = k0 + first + n;
-        turned[first + n][lane] = i < last && there < q.inner ? f(q.scale, i * f.row, there) : T(0);
+        turned[first + n][lane] = i < last && there < q.inner ? f.stored(q.scale, i * f.row, there) : T(0);
     }
     __syncthreads();
 #pragma unroll

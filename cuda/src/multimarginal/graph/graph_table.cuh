@@ -51,10 +51,16 @@ __device__ void add_tile(const TableSum<T, S>& q, const Term<T, S>& f, index_t t
     const int lane = threadIdx.x % tile, first = threadIdx.x / tile * thread_rows;
     const index_t at = offset(q, f.fixed, tuple);
     const bool along = f.along_inner(stride);
-#pragma unroll
-    for (int n = 0; n < thread_rows; ++n) {
+    const auto add = [&](int n, const auto& value) {
         const int k = along ? lane : first + n, o = along ? first + n : lane;
-        if (k0 + k < q.inner && o0 + o < outer) to[k][o] += f(q.scale, at + (o0 + o) * stride, k0 + k);
+        if (k0 + k < q.inner && o0 + o < outer) to[k][o] += value(at + (o0 + o) * stride, k0 + k);
+    };
+    if (f.x) {
+#pragma unroll 1
+        for (int n = 0; n < thread_rows; ++n) add(n, [&](index_t i, index_t k) { return f(q.scale, i, k); });
+    } else {
+#pragma unroll
+        for (int n = 0; n < thread_rows; ++n) add(n, [&](index_t i, index_t k) { return f.stored(q.scale, i, k); });
     }
     __syncthreads();
 }
@@ -188,7 +194,7 @@ __global__ void __launch_bounds__(tile_threads) sum_to_table(TableSum<T, S> q) {
                 T e = 0;
                 for (int t = 0; t < q.both; ++t) {
                     const Term<T, S>& f = couples[t];
-                    e += f(q.scale, offset(q, f.fixed, tuple) + i * f.row + j * f.column, k0 + k);
+                    e += f.stored(q.scale, offset(q, f.fixed, tuple) + i * f.row + j * f.column, k0 + k);
                 }
                 return e;
             };

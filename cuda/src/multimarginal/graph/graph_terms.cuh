@@ -25,9 +25,12 @@ struct Term {
     index_t row = 0, column = 0, inner = 0;  // strides; 0 of a variable that it does not have
     index_t fixed = 0;                       // where those of fixed variables begin in a list
 
+    // Of a table or a matrix.
+    __device__ T stored(const CostScale<T>& scale, index_t at, index_t k) const {
+        return table ? table[at + k * inner] : static_cast<T>(costs[at + k * inner]) * scale.factor;
+    }
     __device__ T operator()(const CostScale<T>& scale, index_t at, index_t k) const {
-        if (table) return table[at + k * inner];
-        if (costs) return static_cast<T>(costs[at + k * inner]) * scale.factor;
+        if (!x) return stored(scale, at, k);
         T r2 = 0;
         for (index_t c = 0; c < scale.d; ++c) {
             const T gap = x[c * ld_x + at] - y[c * ld_y + k];
