@@ -10,7 +10,7 @@
 #include "deblai/check.hpp"
 #include "deblai/cuda/multimarginal-minimum.hpp"
 #include "multimarginal_minimum.cuh"
-#include "multimarginal_watch.cuh"
+#include "multimarginal_call.cuh"
 #include "multimarginal_workspace.cuh"
 
 namespace deblai::cuda::multimarginal {

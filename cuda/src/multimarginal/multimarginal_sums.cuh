@@ -11,7 +11,6 @@
 #include "multimarginal_contract.cuh"
 #include "multimarginal_setup.cuh"
 #include "multimarginal_stream.cuh"
-#include "multimarginal_watch.cuh"
 #include "multimarginal_workspace.cuh"
 
 namespace deblai::cuda::multimarginal {
