@@ -3,8 +3,9 @@
 Goal: residual 1e-12 (row 16 of the facts at N = 10) in a number of steps that does not grow with N, in seconds at 1e5.
 Lloyd's iteration is written here in NumPy with closed forms (cell masses and means from the distribution function and
 the density), from the same start, and stopped after a few seconds; what it would still need follows from the rate of
-its last steps, and is a lower bound where that is not yet the final rate. No package on PyPI computes optimal quantizers of laws of the line that we know of (kmeans1d and ckwrap
-take samples); the grids of quantize.maths-fi.com are downloads.
+its last steps, and is a lower bound where that is not the final rate yet. No package on PyPI computes optimal
+quantizers of laws of the line that we know of (kmeans1d and ckwrap take samples); the grids of quantize.maths-fi.com
+are downloads.
 Usage: python bench/python/bench_quantize_1d.py [--quick] [--no-save]
 """
 
