@@ -53,6 +53,7 @@ BAD = [
     ({"n_sites": 0}, InvalidValue, "n_sites: expected a positive integer, got 0"),
     ({"n_sites": 2.5}, InvalidType, "n_sites: expected a positive integer, got 2.5"),
     ({"p": 0.5}, InvalidValue, "p: expected 1 <= p < 1000, got 0.5"),
+    ({"p": 999, "n_sites": 1}, InvalidValue, r"p: expected \|x\|\^p to stay below 1e308"),
     ({"p": np.nan}, InvalidValue, "p: expected 1 <= p < 1000, got nan"),
     ({"weights": None}, InvalidType, "weights: expected 'free', 'uniform' or an array, got None"),
     ({"weights": "equal"}, InvalidValue, "weights: expected one of"),

@@ -167,7 +167,7 @@ class LawLine:
         ends = np.array([at[0], at[-1]])
         for _ in range(6):
             first, last = np.interp(ends, at, thin)
-            half = ((last - first) / max(1, n - 1)) ** (p + 1) / ((p + 1) * 2 ** (p + 1))
+            half = np.float64((last - first) / (2 * max(1, n - 1))) ** min(p + 1, 300.0) / (p + 1)
             ends = np.array([-_reach(*beyond[1], half), _reach(*beyond[0], half)])
             if not ends[0] < ends[1]:
                 return self.quantiles(*_levels(n))

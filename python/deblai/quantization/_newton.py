@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import errors
 from .._extras import require
 from ._line import OPERATION, Halves, Line
 from ._quadrature import Array
@@ -21,9 +22,14 @@ class Point:
         self.sites, self.p = sites, p
         self.free = edges is None
         self.edges = sites[:-1] + np.diff(sites) / 2 if edges is None else edges
-        self.halves: Halves = line.halves(sites, self.edges, p)
-        left, right, energy, curvature = self.halves
-        self.energy = float(energy.sum())
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.halves: Halves = line.halves(sites, self.edges, p)
+            left, right, energy, curvature = self.halves
+            self.energy = float(energy.sum())
+        if not np.isfinite([self.energy, left.sum(), right.sum(), curvature.sum()]).all():
+            raise errors.InvalidValue(
+                f"[{OPERATION}] p: expected |x|^p to stay below 1e308 in the measure, got p = {p:g}"
+            )
         self.gradient = left - right
         self.diagonal, self.off = curvature.copy(), np.zeros(len(sites) - 1)
         if self.free:  # the edges follow the sites
