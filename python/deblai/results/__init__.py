@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._multimarginal import EpsilonPath, Expectation, MultimarginalBatch, MultimarginalResult
-from ._quantization import Cells, Geometry, QuantizationResult
+from ._quantization import Cells, Geometry, QuantizationResult, Stability
 from ._sliced import FlowResult, SlicedResult
 from ._sparse import SeidlResult, SparseResult
 
@@ -19,4 +19,5 @@ __all__ = [
     "SeidlResult",
     "SlicedResult",
     "SparseResult",
+    "Stability",
 ]

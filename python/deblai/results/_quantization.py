@@ -109,8 +109,34 @@ class Cells:
 
 
 @dataclass(frozen=True, repr=False, eq=False)
+class Stability:
+    """Second derivatives of the energy of a quantizer in its sites.
+
+    Attributes
+    ----------
+    morse_index : int
+        How many eigenvalues are negative (beyond rounding): 0 where the sites are a local minimum, or nearly.
+    smallest, largest : float
+        The ends of the spectrum.
+    """
+
+    morse_index: int
+    smallest: float
+    largest: float
+    _spectrum: Callable[[], Any]
+
+    def __repr__(self) -> str:
+        return f"Stability(morse_index={self.morse_index}, smallest={self.smallest:.6g}, largest={self.largest:.6g})"
+
+    @cached_property
+    def eigenvalues(self) -> Any:
+        """All eigenvalues in rising order; quadratic time in their number."""
+        return self._spectrum()
+
+
+@dataclass(frozen=True, repr=False, eq=False)
 class QuantizationResult:
-    """What `deblai.quantization.lloyd` returns.
+    """What `deblai.quantization.lloyd` and `deblai.quantization.quantize` return.
 
     Attributes
     ----------
@@ -119,7 +145,8 @@ class QuantizationResult:
     weights : array (k,)
         The mass of each site's cell; they sum to 1.
     energy : scalar
-        The mean squared distance to the nearest site: the squared W_2 between the measure and the weighted sites.
+        The mean squared distance to the nearest site: the squared W_2 between the measure and the weighted sites. The
+        p-th power of W_p where `quantize` was asked for another p, or for given weights.
     labels : array (n,) of int32, or None
         The nearest site of each sample, the first of equals; None for a measure.
     n_iter : int
@@ -132,6 +159,14 @@ class QuantizationResult:
         Which sites have no mass.
     backend : str
         Which code ran.
+    gradient_norm : float or None
+        Euclidean norm of the gradient of the energy in the sites; None where it was not computed.
+    residual : float or None
+        What `tol` of `quantize` is compared with: how far the two sides of a site are from pulling equally, relative
+        to what they pull, for the worst site.
+    certified : bool
+        Whether a theorem says that stationary sites are the best of all; see `quantize`. The residual says how nearly
+        these are stationary.
     """
 
     sites: Any
@@ -143,6 +178,17 @@ class QuantizationResult:
     history: list[float]
     empty: Any
     backend: str
+    gradient_norm: float | None = None
+    residual: float | None = None
+    certified: bool = False
+    _stability: Callable[[], Stability] | None = None
+
+    @cached_property
+    def stability(self) -> Stability:
+        """The Hessian of the energy at the sites: its spectrum, and how many directions lower the energy."""
+        if self._stability is None:
+            raise errors.InvalidValue("[quantization] stability: expected a result of quantize by Newton's method")
+        return self._stability()
 
     def __repr__(self) -> str:
         return (
