@@ -9,8 +9,8 @@
 #include "call.cuh"
 #include "deblai/check.hpp"
 #include "deblai/cuda/multimarginal-minimum.hpp"
-#include "multimarginal_minimum.cuh"
 #include "multimarginal_call.cuh"
+#include "multimarginal_minimum.cuh"
 #include "multimarginal_workspace.cuh"
 
 namespace deblai::cuda::multimarginal {
