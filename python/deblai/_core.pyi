@@ -24,7 +24,23 @@ def laguerre(
     grad_sites: _View | None,
     threads: int,
     simd: str,
-) -> tuple[int, float, float]: ...
+    graph: Sequence[_View | None] = [None, None, None, None],
+) -> tuple[int, float, float, int]: ...
+def laguerre_facets(
+    sites: _View,
+    psi: _View | None,
+    density: _View | None,
+    lower: Sequence[float],
+    upper: Sequence[float],
+    periodic: bool,
+    offsets: _View,
+    mass: _View | None,
+    first: _View | None,
+    second: _View | None,
+    offset: _View | None,
+    threads: int,
+    simd: str,
+) -> int: ...
 def laguerre_polygons(
     sites: _View,
     psi: _View | None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._multimarginal import EpsilonPath, Expectation, MultimarginalBatch, MultimarginalResult
-from ._quantization import Cells, Geometry, QuantizationResult
+from ._quantization import Cells, Facets, Geometry, QuantizationResult
 from ._sliced import FlowResult, SlicedResult
 from ._sparse import SeidlResult, SparseResult
 
@@ -11,6 +11,7 @@ __all__ = [
     "Cells",
     "EpsilonPath",
     "Expectation",
+    "Facets",
     "FlowResult",
     "Geometry",
     "MultimarginalBatch",
