@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from ._laguerre import laguerre
 from ._lloyd import LloydState, lloyd
+from ._semidiscrete import SemidiscreteState, semidiscrete
 
-__all__ = ["LloydState", "laguerre", "lloyd"]
+__all__ = ["LloydState", "SemidiscreteState", "laguerre", "lloyd", "semidiscrete"]

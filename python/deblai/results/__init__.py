@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ._multimarginal import EpsilonPath, Expectation, MultimarginalBatch, MultimarginalResult
 from ._quantization import Cells, Facets, Geometry, QuantizationResult
+from ._semidiscrete import SemidiscreteResult
 from ._sliced import FlowResult, SlicedResult
 from ._sparse import SeidlResult, SparseResult
 
@@ -18,6 +19,7 @@ __all__ = [
     "MultimarginalResult",
     "QuantizationResult",
     "SeidlResult",
+    "SemidiscreteResult",
     "SlicedResult",
     "SparseResult",
 ]
