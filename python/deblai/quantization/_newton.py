@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._diagram import Diagram, Scene
-from ._multigrid import Laplacian
+from ._multigrid import Laplacian, dot
 
 Array = np.ndarray[Any, Any]
 
@@ -36,7 +36,7 @@ class Newton:
 
     def at(self, psi: Array) -> Point:
         """Find the cells of psi, moved so that its mean under the wanted masses is 0."""
-        psi = psi - self.wanted @ psi
+        psi = psi - dot(self.wanted, psi)
         cells = self.scene.cells(psi)
         return Point(psi, cells, float((np.abs(cells.mass - self.wanted) / self.wanted).max()))
 
@@ -61,7 +61,7 @@ class Newton:
 
     def _step(self, now: Point, least: float) -> Point | None:
         residual = self.wanted - now.cells.mass
-        norm = float(np.linalg.norm(residual))
+        norm = dot(residual, residual) ** 0.5
         smallest = min(float(now.cells.mass.min()), float(self.wanted.min()))
         # errors of the solution must not drown the smallest cells
         rtol = min(0.1, 0.1 * now.error, 0.1 * smallest * len(residual) ** 0.5 / norm) if norm > 0 else 0.1
@@ -69,8 +69,8 @@ class Newton:
         tau = 1.0
         while tau >= LEAST_STEP:
             trial = self.at(now.psi + tau * direction)
-            after = float(np.linalg.norm(trial.cells.mass - self.wanted))
-            if trial.cells.mass.min() >= least and after <= (1 - tau / 2) * norm:
+            off = trial.cells.mass - self.wanted
+            if trial.cells.mass.min() >= least and dot(off, off) <= ((1 - tau / 2) * norm) ** 2:
                 return trial
             tau /= 2
         return None
