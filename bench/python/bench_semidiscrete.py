@@ -1,7 +1,7 @@
 """Semi-discrete transport of the unit square to 1e5 equal Diracs against peers, as ratios peer / deblai.
 
-Goal: 3 times as fast as the faster of pysdot and sdot, at the same relative error of masses (1e-6 and 1e-8), for uniform
-sites and a Gaussian cluster. Each peer is in an environment of its own and is timed by its own clock; runs
+Goal: 3 times as fast as the faster of pysdot and sdot, at the same relative error of masses (1e-6 and 1e-8), for
+uniform sites and a Gaussian cluster. Each peer is in an environment of its own and is timed by its own clock; runs
 alternate. Errors are the largest relative ones of the masses, as each says of itself.
 Usage: python bench/python/bench_semidiscrete.py [--pysdot PYTHON] [--sdot PYTHON] [--n 100000] [--repeat 3] [--quick]
     python -m venv pysdot && pysdot/bin/pip install 'numpy<2' pysdot==0.2.16 scipy

@@ -4,6 +4,7 @@
 
 #include "bind.hpp"
 #include "deblai/laguerre.hpp"
+#include "deblai/laplacian.hpp"
 
 namespace deblai::bind {
 namespace {
@@ -67,6 +68,16 @@ index_t facets(py::handle sites, py::handle psi, py::handle density, const Corne
     });
 }
 
+py::tuple solve(py::handle begin, py::handle across, py::handle weight, py::handle rhs, py::handle x, double rtol,
+                int max_iter, int threads) {
+    const laplacian::Problem q{vector<const std::int32_t>(begin, "begin"), vector<const std::int32_t>(across, "across"),
+                               vector<const double>(weight, "weight"), vector<const double>(rhs, "rhs")};
+    const auto out = vector<double>(x, "x");
+    const laplacian::Summary s = interruptible(
+        threads, "", [&](const Control& control) { return laplacian::solve(q, out, rtol, max_iter, control); });
+    return py::make_tuple(s.iterations, s.levels, s.residual);
+}
+
 std::size_t workspace(py::handle sites, py::handle psi, py::handle density, int threads) {
     return by_dtype(sites, "sites", [&](auto type) {
         using T = decltype(type);
@@ -91,6 +102,9 @@ void register_laguerre(py::module_& m) {
     m.def("laguerre_polygons", &polygons, py::arg("sites"), py::arg("psi"), py::arg("lower"), py::arg("upper"),
           py::arg("periodic"), py::arg("offsets"), py::arg("vertices"), py::arg("neighbours"), py::arg("threads"),
           py::arg("simd"), "Polygons of the cells whose counts `offsets` adds up. Returns the number of cells done.");
+    m.def("laplacian_solve", &solve, py::arg("begin"), py::arg("across"), py::arg("weight"), py::arg("rhs"),
+          py::arg("x"), py::arg("rtol"), py::arg("max_iter"), py::arg("threads"),
+          "The solution of mean 0 of a graph Laplacian. Returns iterations, levels and the relative residual.");
     m.def("laguerre_workspace", &workspace, py::arg("sites"), py::arg("psi"), py::arg("density"), py::arg("threads"),
           "Bytes of workspace that the same call of laguerre allocates.");
 }

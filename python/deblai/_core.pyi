@@ -54,6 +54,9 @@ def laguerre_polygons(
     simd: str,
 ) -> int: ...
 def laguerre_workspace(sites: _View, psi: _View | None, density: _View | None, threads: int) -> int: ...
+def laplacian_solve(
+    begin: _View, across: _View, weight: _View, rhs: _View, x: _View, rtol: float, max_iter: int, threads: int
+) -> tuple[int, int, float]: ...
 def lloyd(
     x: _View,
     weights: _View | None,

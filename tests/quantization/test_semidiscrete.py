@@ -102,7 +102,7 @@ def test_a_thousandfold_range_of_masses():
 
 
 def test_many_sites_go_through_the_hierarchy():
-    """More than are factorized: masses to 1e-12 all the same; threads change no bit."""
+    """Masses to 1e-12; threads change no bit."""
     y = np.random.default_rng(3).random((4000, 2))
     results = []
     for threads in (1, 2):
@@ -224,3 +224,29 @@ def test_reference_agrees():
     small = semidiscrete(BOX, y.astype(np.float32))
     assert small.psi.dtype == small.value.dtype == small.masses.dtype == np.float32
     assert small.value == pytest.approx(semidiscrete(BOX, y).value, rel=1e-6)
+
+
+def test_systems():
+    """The kernel's solutions against a dense pseudo-inverse, of weights from 1e-6 to 1, in pieces and of no edges."""
+    from deblai import _core, _dlpack
+
+    rng = np.random.default_rng(10)
+    for n, pieces in ((1, 1), (2, 1), (50, 1), (700, 1), (300, 3)):
+        w = np.zeros((n, n))
+        for i in range(n):
+            for j in rng.integers(0, n, 4):
+                if i != j and i % pieces == j % pieces:
+                    w[i, j] = w[j, i] = 10.0 ** rng.uniform(-6, 0)
+        laplacian = np.diag(w.sum(1)) - w
+        b = laplacian @ rng.standard_normal(n)
+        begin = np.concatenate([[0], np.cumsum((w > 0).sum(1))]).astype(np.int32)
+        i, j = np.nonzero(w)
+        arrays = begin, j.astype(np.int32), w[i, j], b
+        x = np.empty(n)
+        views = [_dlpack.view(v) for v in arrays]
+        _, _, residual = _core.laplacian_solve(*views, _dlpack.view(x, True), 1e-10, 1000, 1)
+        assert residual <= 1e-10
+        np.testing.assert_allclose(laplacian @ x, b, atol=1e-9 * (1 + np.abs(b).max()))
+        assert abs(x.sum()) < 1e-9 * (1 + np.abs(x).sum())
+    with pytest.raises(deblai.errors.InvalidValue, match=r"\[laplacian\] begin: expected"):
+        _core.laplacian_solve(*views, _dlpack.view(np.empty(7), True), 1e-10, 10, 1)

@@ -129,9 +129,9 @@ def test_other_errors(monkeypatch):
             r.map(x)
     with deblai.use_backend("cuda"), pytest.raises(BackendError):
         semidiscrete(BOX, Y)
-    monkeypatch.setitem(sys.modules, "scipy.sparse", None)
+    monkeypatch.setitem(sys.modules, "scipy.spatial", None)
     with pytest.raises(MissingExtra, match=r"needs scipy, which .*: pip install 'deblai\[quantization\]'"):
-        semidiscrete(BOX, Y)
+        r.map(Y)
 
 
 def test_equal_sites_of_which_one_has_mass():

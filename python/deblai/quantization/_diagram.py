@@ -78,4 +78,4 @@ class Scene(NamedTuple):
         bare = None
         if self.density is not None:
             bare = edges.facets(c.polygons, *given, None).mass[inner] / twice
-        return Diagram(*c[:3], begin, f.across[inner], f.mass[inner] / twice, bare)
+        return Diagram(*c[:3], begin.astype(np.int32), f.across[inner].astype(np.int32), f.mass[inner] / twice, bare)

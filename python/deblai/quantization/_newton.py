@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._diagram import Diagram, Scene
-from ._multigrid import Laplacian, dot
+from ._multigrid import direction, dot
 
 Array = np.ndarray[Any, Any]
 
@@ -32,7 +32,6 @@ class Newton:
         self.history: list[float] = []
         self.converged = self.stopped = self.stalled = False
         self.n_iter = 0
-        self._laplacian = Laplacian()
 
     def at(self, psi: Array) -> Point:
         """Find the cells of psi, moved so that its mean under the wanted masses is 0."""
@@ -65,10 +64,10 @@ class Newton:
         smallest = min(float(now.cells.mass.min()), float(self.wanted.min()))
         # errors of the solution must not drown the smallest cells
         rtol = min(0.1, 0.1 * now.error, 0.1 * smallest * len(residual) ** 0.5 / norm) if norm > 0 else 0.1
-        direction = self._laplacian.solve(now.cells, residual, now.error, rtol)
+        way = direction(now.cells, residual, now.error, rtol, self.scene.plan.threads)
         tau = 1.0
         while tau >= LEAST_STEP:
-            trial = self.at(now.psi + tau * direction)
+            trial = self.at(now.psi + tau * way)
             off = trial.cells.mass - self.wanted
             if trial.cells.mass.min() >= least and dot(off, off) <= ((1 - tau / 2) * norm) ** 2:
                 return trial

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from .. import _backend, _extras, _validate, errors
+from .. import _backend, _validate, errors
 from .._array import TORCH, TRACED, Library, gather
 from ..measures import UniformBox
 from ..results import SemidiscreteResult
@@ -84,7 +84,7 @@ def semidiscrete(
     InvalidType
         Mixed libraries, devices or dtypes; anything but float32 and float64; other measures; arrays on a GPU.
     MissingExtra
-        SciPy is missing, for the linear systems; it comes with the extra ``quantization``.
+        Of `map` alone: SciPy is missing, which has the tree; it comes with the extra ``quantization``.
     Interrupted
         Ctrl-C; ``.result`` holds the best psi so far.
 
@@ -98,8 +98,8 @@ def semidiscrete(
     It begins with cells that are never empty: each coordinate of the sites is rearranged to that of the measure, which
     is a convex potential wherever the sites are. A step t is halved until every cell has at least half of the smallest
     mass at the start or wanted, and the error of the masses is at most 1 - t/2 of what it was. Where the measure has
-    holes, they are filled at first. Systems are solved by conjugate gradients with smoothed aggregation. Memory: about
-    1 KB a site.
+    holes, they are filled at first. Systems are solved by conjugate gradients with smoothed aggregation. Results do not
+    depend on the number of threads, to the bit. Memory: about 1 KB a site.
 
     References
     ----------
@@ -146,7 +146,6 @@ def semidiscrete(
     density = _checks.like(OPERATION, library, sites, density)
     if library.device(sites) != "cpu":
         raise errors.InvalidType(f"[{OPERATION}] sites: expected arrays on the CPU, got {library.device(sites)}")
-    _extras.require("scipy.sparse", OPERATION, "quantization")
     box = tuple(measure.lower), tuple(measure.upper), bool(periodic)
     if library is TRACED:
         from ..jax import semidiscrete as adapter

@@ -126,6 +126,7 @@ class Solution(NamedTuple):
 def solve(q: Problem, plan: _backend.Plan, callback: Callable[[int, Array, float], bool | None]) -> Solution:
     """Run Newton's method on the sites that have mass."""
     kept = np.flatnonzero(q.masses > 0)
+    kept = kept[_near_together(q.wrapped(q.sites[kept]))]  # memory is read in this order
     wanted = q.masses[kept]
     scene = Scene(np.ascontiguousarray(q.sites[kept]), q.density, q.lower, q.upper, q.periodic, plan)
     newton = Newton(scene, wanted, q.tol, q.max_iter)
@@ -152,6 +153,20 @@ def solve(q: Problem, plan: _backend.Plan, callback: Callable[[int, Array, float
             None if newton.best is None else _solution(q, newton, kept),
         ) from None
     return _solution(q, newton, kept)
+
+
+def _near_together(x: Array) -> Array:
+    """Return an order of the points along a curve of nested squares (Morton)."""
+    low = x.min(0)
+    size = float((x - low).max())
+    key = np.zeros(len(x), np.uint64)
+    if size > 0:
+        for axis in (0, 1):
+            bits = ((x[:, axis] - low[axis]) * (65535 / size)).astype(np.uint64)
+            for shift, mask in ((8, 0x00FF00FF), (4, 0x0F0F0F0F), (2, 0x33333333), (1, 0x55555555)):
+                bits = (bits | bits << np.uint64(shift)) & np.uint64(mask)
+            key |= bits << np.uint64(axis)
+    return np.argsort(key, kind="stable")
 
 
 def _solution(q: Problem, newton: Newton, kept: Array) -> Solution:
