@@ -77,6 +77,8 @@ def test_jax():
     inside = jax.jit(lambda a: semidiscrete(BOX, a))(y)
     np.testing.assert_allclose(inside.masses, 1 / 9, rtol=1e-6)
     assert bool(inside.converged)
+    kept = jax.jit(jax.grad(lambda b: semidiscrete(GRID, y, b).value))(nu)  # concrete sites, NumPy pixels
+    np.testing.assert_allclose(kept, semidiscrete(GRID, np.asarray(y), np.asarray(nu)).grad["masses"], atol=1e-6)
     with pytest.raises(InvalidType, match="expected concrete arrays"):
         inside.map(y)
     both = jax.vmap(lambda a: semidiscrete(BOX, a).value)(jax.numpy.stack([y, 1 - y]))

@@ -37,11 +37,12 @@ def sites(operation: str, y: Any) -> None:
         raise errors.InvalidValue(f"[{operation}] sites: expected shape (n, 2) with n >= 1, got {tuple(y.shape)}")
 
 
-def like(operation: str, library: Library, y: Any, density: Any) -> Any:
-    """Return the pixels in the library, dtype and on the device of the sites."""
+def like(operation: str, library: Library, arguments: dict[str, Any], density: Any) -> Any:
+    """Return the pixels in the library, dtype and on the device of the arguments, sites and what comes with them."""
     if density is None:
         return None
+    y = arguments["sites"]
     compatible = (JAX, NUMPY) if library is TRACED else (library,)
     if library_of(density) in compatible and library.dtype(density) != library.dtype(y):
         density = library.cast(density, y)
-    return gather(operation, {"sites": y, "measure.values": density}, traces=True)[1][1]
+    return gather(operation, arguments | {"measure.values": density}, traces=True)[1][-1]

@@ -107,7 +107,7 @@ def laguerre(
         raise errors.InvalidValue(
             f"[{OPERATION}] psi: expected {sites.shape[0]} values to match sites, got shape {tuple(psi.shape)}"
         )
-    density = _checks.like(OPERATION, library, sites, density)
+    density = _checks.like(OPERATION, library, {"sites": sites, "psi": psi}, density)
     wanted = _validate.gradient_names(OPERATION, grad, NAMES, NAMES if psi is not None else NAMES[:1])
     problem = Problem(library, sites, psi, density, measure.lower, measure.upper, bool(periodic))
     if library is TORCH:

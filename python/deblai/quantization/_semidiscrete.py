@@ -143,7 +143,7 @@ def semidiscrete(
             raise errors.InvalidValue(
                 f"[{OPERATION}] {name}: expected {sites.shape[0]} values to match sites, got shape {tuple(v.shape)}"
             )
-    density = _checks.like(OPERATION, library, sites, density)
+    density = _checks.like(OPERATION, library, {"sites": sites, "masses": masses, "init": init}, density)
     if library.device(sites) != "cpu":
         raise errors.InvalidType(f"[{OPERATION}] sites: expected arrays on the CPU, got {library.device(sites)}")
     box = tuple(measure.lower), tuple(measure.upper), bool(periodic)
