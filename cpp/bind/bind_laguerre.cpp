@@ -4,6 +4,7 @@
 
 #include "bind.hpp"
 #include "deblai/laguerre.hpp"
+#include "deblai/laplacian.hpp"
 
 namespace deblai::bind {
 namespace {
@@ -23,16 +24,20 @@ laguerre::Problem<T> problem(py::handle sites, py::handle psi, py::handle densit
 
 py::tuple cells(py::handle sites, py::handle psi, py::handle density, const Corner& lower, const Corner& upper,
                 bool periodic, py::handle mass, py::handle centroid, py::handle second_moment, py::handle count,
-                py::handle grad_sites, int threads, const std::string& simd) {
+                py::handle grad_sites, int threads, const std::string& simd, const std::array<py::object, 4>& graph) {
     return by_dtype(sites, "sites", [&](auto type) {
         using T = decltype(type);
         const auto q = problem<T>(sites, psi, density, lower, upper, periodic);
-        const laguerre::Output<T> out{vector<T>(mass, "mass"), matrix<T>(centroid, "centroid"),
-                                      vector<T>(second_moment, "second_moment"), vector<std::int64_t>(count, "count"),
-                                      matrix<T>(grad_sites, "grad_sites")};
+        const laguerre::Output<T> out{vector<T>(mass, "mass"),
+                                      matrix<T>(centroid, "centroid"),
+                                      vector<T>(second_moment, "second_moment"),
+                                      vector<std::int64_t>(count, "count"),
+                                      matrix<T>(grad_sites, "grad_sites"),
+                                      {vector<std::int32_t>(graph[0], "graph"), vector<std::int32_t>(graph[1], "graph"),
+                                       vector<double>(graph[2], "graph"), vector<double>(graph[3], "graph")}};
         const laguerre::Summary s =
             interruptible(threads, simd, [&](const Control& control) { return laguerre::cells(q, out, control); });
-        return py::make_tuple(s.done, s.energy, s.value);
+        return py::make_tuple(s.done, s.energy, s.value, s.entries);
     });
 }
 
@@ -49,6 +54,30 @@ index_t polygons(py::handle sites, py::handle psi, const Corner& lower, const Co
     });
 }
 
+index_t facets(py::handle sites, py::handle psi, py::handle density, const Corner& lower, const Corner& upper,
+               bool periodic, py::handle offsets, py::handle mass, py::handle first, py::handle second,
+               py::handle offset, int threads, const std::string& simd) {
+    return by_dtype(sites, "sites", [&](auto type) {
+        using T = decltype(type);
+        const auto q = problem<T>(sites, psi, density, lower, upper, periodic);
+        const auto begin = vector<const std::int64_t>(offsets, "offsets");
+        const laguerre::Facets<T> out{vector<T>(mass, "mass"), matrix<T>(first, "first"), matrix<T>(second, "second"),
+                                      matrix<T>(offset, "offset")};
+        return interruptible(threads, simd,
+                             [&](const Control& control) { return laguerre::facets(q, begin, out, control); });
+    });
+}
+
+py::tuple solve(py::handle begin, py::handle across, py::handle weight, py::handle rhs, py::handle x, double rtol,
+                int max_iter, int threads) {
+    const laplacian::Problem q{vector<const std::int32_t>(begin, "begin"), vector<const std::int32_t>(across, "across"),
+                               vector<const double>(weight, "weight"), vector<const double>(rhs, "rhs")};
+    const auto out = vector<double>(x, "x");
+    const laplacian::Summary s = interruptible(
+        threads, "", [&](const Control& control) { return laplacian::solve(q, out, rtol, max_iter, control); });
+    return py::make_tuple(s.iterations, s.levels, s.residual);
+}
+
 std::size_t workspace(py::handle sites, py::handle psi, py::handle density, int threads) {
     return by_dtype(sites, "sites", [&](auto type) {
         using T = decltype(type);
@@ -59,14 +88,23 @@ std::size_t workspace(py::handle sites, py::handle psi, py::handle density, int 
 }  // namespace
 
 void register_laguerre(py::module_& m) {
-    m.def("laguerre", &cells, py::arg("sites"), py::arg("psi"), py::arg("density"), py::arg("lower"), py::arg("upper"),
-          py::arg("periodic"), py::arg("mass"), py::arg("centroid"), py::arg("second_moment"), py::arg("count"),
-          py::arg("grad_sites"), py::arg("threads"), py::arg("simd"),
-          "Mass, centroid, second moment and number of vertices of each cell. Returns the number of cells done, the "
-          "energy and the value.");
+    m.def(
+        "laguerre", &cells, py::arg("sites"), py::arg("psi"), py::arg("density"), py::arg("lower"), py::arg("upper"),
+        py::arg("periodic"), py::arg("mass"), py::arg("centroid"), py::arg("second_moment"), py::arg("count"),
+        py::arg("grad_sites"), py::arg("threads"), py::arg("simd"),
+        py::arg("graph") = std::array<py::object, 4>{py::none(), py::none(), py::none(), py::none()},
+        "Mass, centroid, second moment and number of vertices of each cell, and the graph (begin, across, coupling, "
+        "bare) if it is given. Returns the number of cells done, the energy, the value, and the entries of the graph.");
+    m.def("laguerre_facets", &facets, py::arg("sites"), py::arg("psi"), py::arg("density"), py::arg("lower"),
+          py::arg("upper"), py::arg("periodic"), py::arg("offsets"), py::arg("mass"), py::arg("first"),
+          py::arg("second"), py::arg("offset"), py::arg("threads"), py::arg("simd"),
+          "The density along the edges of the polygons. Returns the number of cells done.");
     m.def("laguerre_polygons", &polygons, py::arg("sites"), py::arg("psi"), py::arg("lower"), py::arg("upper"),
           py::arg("periodic"), py::arg("offsets"), py::arg("vertices"), py::arg("neighbours"), py::arg("threads"),
           py::arg("simd"), "Polygons of the cells whose counts `offsets` adds up. Returns the number of cells done.");
+    m.def("laplacian_solve", &solve, py::arg("begin"), py::arg("across"), py::arg("weight"), py::arg("rhs"),
+          py::arg("x"), py::arg("rtol"), py::arg("max_iter"), py::arg("threads"),
+          "The solution of mean 0 of a graph Laplacian. Returns iterations, levels and the relative residual.");
     m.def("laguerre_workspace", &workspace, py::arg("sites"), py::arg("psi"), py::arg("density"), py::arg("threads"),
           "Bytes of workspace that the same call of laguerre allocates.");
 }

@@ -21,7 +21,23 @@ def laguerre(
     grad_sites: _View | None,
     threads: int,
     simd: str,
-) -> tuple[int, float, float]: ...
+    graph: Sequence[_View | None] = [None, None, None, None],
+) -> tuple[int, float, float, int]: ...
+def laguerre_facets(
+    sites: _View,
+    psi: _View | None,
+    density: _View | None,
+    lower: Sequence[float],
+    upper: Sequence[float],
+    periodic: bool,
+    offsets: _View,
+    mass: _View | None,
+    first: _View | None,
+    second: _View | None,
+    offset: _View | None,
+    threads: int,
+    simd: str,
+) -> int: ...
 def laguerre_polygons(
     sites: _View,
     psi: _View | None,
@@ -35,6 +51,9 @@ def laguerre_polygons(
     simd: str,
 ) -> int: ...
 def laguerre_workspace(sites: _View, psi: _View | None, density: _View | None, threads: int) -> int: ...
+def laplacian_solve(
+    begin: _View, across: _View, weight: _View, rhs: _View, x: _View, rtol: float, max_iter: int, threads: int
+) -> tuple[int, int, float]: ...
 def lloyd(
     x: _View,
     weights: _View | None,

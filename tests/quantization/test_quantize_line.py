@@ -194,7 +194,7 @@ def test_other_exponents(law, p):
 def test_derivatives(p):
     """The Hessian is that of the gradient, and the gradient that of the energy, by differences."""
     from deblai.quantization._law_line import LawLine
-    from deblai.quantization._newton import Point
+    from deblai.quantization._newton_line import Point
     from deblai.quantization._pixel_line import PixelLine
 
     rng = np.random.default_rng(0)

@@ -12,6 +12,7 @@
 #include <cstdint>
 
 #include "deblai/error.hpp"
+#include "deblai/facet.hpp"
 #include "deblai/parallel.hpp"
 #include "deblai/view.hpp"
 
@@ -26,6 +27,16 @@ struct Problem {
     bool periodic = false;
 };
 
+// d mass_i / d psi_j = -coupling for every j across an edge of cell i: rows of a sparse matrix, in the caller's order.
+// Edges to images of the same site are left out; several to images of one j follow one another as they come. A plane
+// has at most 6 n entries, and rounding may add a few.
+struct Graph {
+    Vector<std::int32_t> begin;   // (n + 1); null: not wanted. Holds the running sums, also where the room is too small
+    Vector<std::int32_t> across;  // sites; nothing is written where the room is too small
+    Vector<double> coupling;      // int drho ds / (2 |y_j - y_i|)
+    Vector<double> bare;          // the same of the uniform density; null: not wanted
+};
+
 // Of equal sites with equal psi the first has the cell. An empty cell has mass 0, count 0 and its site as centroid.
 template <class T>
 struct Output {
@@ -34,6 +45,7 @@ struct Output {
     Vector<T> second_moment;     // int |x - y_i|^2 drho
     Vector<std::int64_t> count;  // vertices of each cell
     Matrix<T> grad_sites;        // of value; null: not wanted
+    Graph graph = {};            // the CPU alone
 };
 
 // The cells done: all n, or fewer after a stop; mass and centroid of the others are NaN, as energy and value then are.
@@ -41,6 +53,7 @@ struct Summary {
     index_t done;
     double energy;  // sum of second moments
     double value;
+    index_t entries = 0;  // of the graph; those of Output::graph are written where they had room
 };
 
 // Throws InvalidValue where shapes do not fit; every backend's first step.
@@ -59,8 +72,33 @@ template <class T>
 index_t polygons(const Problem<T>& problem, Vector<const std::int64_t> offsets, Matrix<T> vertices,
                  Vector<std::int64_t> neighbours, const Control& control = {});
 
-// Bytes that one call allocates: about 53 for a site, 8 for a pixel and 50 KiB for a thread. Cells of more than 256
-// vertices want 160 bytes more for each.
+// What lies along the edges of the polygons, one row for each in the order of `polygons`, with v = x - y_i and the line
+// element ds; where an edge runs along the border of pixels, the mean of both. Null: not wanted.
+template <class T>
+struct Facets {
+    Vector<T> mass;    // int drho ds
+    Matrix<T> first;   // int v drho ds, (total, 2)
+    Matrix<T> second;  // int v v^T drho ds: xx, xy, yx, yy, (total, 4)
+    Matrix<T> offset;  // y_j - y_i, to the image across on the torus; 0 at the border of the box, (total, 2)
+
+    DEBLAI_HD void write(index_t row, const FacetMoments& m, Point across) const {
+        if (mass) mass(row) = static_cast<T>(m.mass);
+        if (first) first(row, 0) = static_cast<T>(m.x), first(row, 1) = static_cast<T>(m.y);
+        if (offset) offset(row, 0) = static_cast<T>(across.x), offset(row, 1) = static_cast<T>(across.y);
+        if (!second) return;
+        second(row, 0) = static_cast<T>(m.xx);
+        second(row, 1) = second(row, 2) = static_cast<T>(m.xy);
+        second(row, 3) = static_cast<T>(m.yy);
+    }
+};
+
+// With `offsets` as in `polygons`. Returns the number of cells done.
+template <class T>
+index_t facets(const Problem<T>& problem, Vector<const std::int64_t> offsets, const Facets<T>& output,
+               const Control& control = {});
+
+// Bytes that one call allocates: about 53 for a site, 8 for a pixel and 50 KiB for a thread; a graph
+// wants about 120 more for a site. Cells of more than 256 vertices want 160 bytes more for each.
 template <class T>
 std::size_t workspace_bytes(const Problem<T>& problem, int threads);
 

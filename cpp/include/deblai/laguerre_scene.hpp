@@ -120,6 +120,27 @@ DEBLAI_HD bool hidden_by(const Scene& scene, index_t place, index_t other) {
     return its.psi[l] > mine.psi[k] || (its.psi[l] == mine.psi[k] && scene.id[other] < scene.id[place]);
 }
 
+// From the site at `place` to the image of the site at `other` whose bisector the edge from a to b lies on: the one to
+// whose line both ends are nearest.
+DEBLAI_HD Point across(const Scene& scene, index_t place, index_t other, Point a, Point b) {
+    const Leaf &mine = scene.leaf[place / lanes], &its = scene.leaf[other / lanes];
+    const index_t k = place % lanes, l = other % lanes;
+    const double x = its.x[l] - mine.x[k], y = its.y[l] - mine.y[k];
+    if (!scene.periodic) return {x, y};
+    Point best{x, y};
+    double least = HUGE_VAL;
+    for (int image = -1; image < lanes; ++image) {
+        const double dx = image < 0 ? x : x + scene.shift[image][0], dy = image < 0 ? y : y + scene.shift[image][1];
+        if (dx == 0 && dy == 0) continue;
+        const Bisector c = Bisector::of(dx, dy, mine.psi[k], its.psi[l]);
+        const double off = fmax(fabs(a.x * dx + a.y * dy - c.h), fabs(b.x * dx + b.y * dy - c.h));
+        const double distance = off / sqrt(dx * dx + dy * dy);
+        const bool outward = dx * (b.y - a.y) - dy * (b.x - a.x) >= 0;
+        if (distance < least && outward) least = distance, best = {dx, dy};
+    }
+    return best;
+}
+
 // Square of the distance for a first round: of the size of the smallest box around a leaf that has one.
 DEBLAI_HD double first_round2(const Scene& scene, index_t place) {
     index_t child = place / lanes;

@@ -10,7 +10,7 @@ import jax
 from .. import _backend, errors
 from .._array import NUMPY
 from ..quantization._cells import OPERATION, Problem, evaluate, summarize
-from ..results import Cells, Geometry
+from ..results import Cells
 from ._callback import call
 
 ARRAYS = ("value", "energy", "mass", "centroid", "second_moment", "empty", "complete")
@@ -29,7 +29,7 @@ class _Host:
         return [getattr(c, name) for name in ARRAYS], c.grad
 
 
-def _no_polygons() -> Geometry:
+def _no_polygons() -> Any:
     raise errors.InvalidType(
         f"[{OPERATION}] sites: expected concrete arrays to compute polygons, got cells that come out of jit, grad or "
         "vmap, where the number of vertices is not known"
@@ -39,7 +39,9 @@ def _no_polygons() -> Geometry:
 jax.tree_util.register_pytree_node(
     Cells,
     lambda c: ([*(getattr(c, name) for name in ARRAYS), c.grad], c.backend),
-    lambda backend, v: Cells(**dict(zip((*ARRAYS, "grad"), v, strict=True)), backend=backend, _build=_no_polygons),
+    lambda backend, v: Cells(
+        **dict(zip((*ARRAYS, "grad"), v, strict=True)), backend=backend, _build=_no_polygons, _integrate=_no_polygons
+    ),
 )
 
 
@@ -59,4 +61,4 @@ def cells(problem: Problem, wanted: tuple[str, ...]) -> Cells:
         constant=("measure.values",),
         asked=wanted,
     )
-    return Cells(**outputs, grad=grad, backend=label, _build=_no_polygons)
+    return Cells(**outputs, grad=grad, backend=label, _build=_no_polygons, _integrate=_no_polygons)

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import _backend, _core, errors
 from .._array import Library, view_of
-from ..results import Cells, Geometry
+from ..results import Cells, Facets, Geometry
 
 OPERATION = "quantization.laguerre"
 NAMES = ("sites", "psi")
@@ -115,7 +115,7 @@ def _compiled(q: Problem, grad_sites: bool, plan: _backend.Plan) -> Evaluation:
         else:
             if n + (0 if q.density is None else q.density.shape[0] * q.density.shape[1]) > 1_000_000:
                 _backend.require_memory(OPERATION, _core.laguerre_workspace(*views, plan.threads))
-            _, energy, value = _core.laguerre(*arguments, plan.threads, plan.simd)
+            _, energy, value, _ = _core.laguerre(*arguments, plan.threads, plan.simd)
     except KeyboardInterrupt:
         partial = finish(np.nan, np.nan)
         done = int((partial.mass == partial.mass).sum())
@@ -137,7 +137,7 @@ def summarize(q: Problem, e: Evaluation, wanted: tuple[str, ...], tracked: Any =
     complete = e.mass == e.mass
     gradients = {"sites": e.grad_sites, "psi": -e.mass if "psi" in wanted else None}
     # The polygons are those of the sites as they are now, whatever becomes of the caller's array.
-    kept = q._replace(sites=q.library.copy(q.sites), psi=None if q.psi is None else q.library.copy(q.psi), density=None)
+    kept = q._replace(sites=q.library.copy(q.sites), psi=None if q.psi is None else q.library.copy(q.psi))
     return Cells(
         e.mass,
         e.centroid,
@@ -149,14 +149,62 @@ def summarize(q: Problem, e: Evaluation, wanted: tuple[str, ...], tracked: Any =
         {name: gradients[name] for name in wanted},
         e.plan.label,
         lambda: geometry(kept, e.count, e.plan),
+        lambda: facets(kept, e.count, e.plan),
     )
+
+
+def _offsets(library: Library, count: Any) -> Any:
+    return np.concatenate([[0], np.cumsum(library.numpy(count))]).astype(np.int64)
+
+
+def facets(q: Problem, count: Any, plan: _backend.Plan) -> Facets:
+    """Integrate along the edges of polygons whose numbers of vertices are known."""
+    library, sites = q.library, q.sites
+    if plan.backend == "cuda":
+        raise errors.InvalidType(
+            f"[{OPERATION}] sites: expected arrays on the CPU to integrate along edges, got a GPU's"
+        )
+    if plan.backend == "reference":
+        from ..reference import facets as edges
+        from ..reference import laguerre
+
+        given, psi, density = _arrays(q)
+        fixed = (given, psi, q.lower, q.upper, q.periodic)
+        f = edges.facets(laguerre.cells(*fixed).polygons, *fixed, density)
+        whole = [library.device_array(v.astype(np.int64), sites) for v in (f.cell, f.across)]
+        return Facets(*whole, *(library.export(v, sites) for v in f[2:]))
+    begin = _offsets(library, count)
+    total = int(begin[-1])
+    columns = {"mass": (), "first": (2,), "second": (4,), "offset": (2,)}
+    out = {name: library.empty((total, *shape), library.dtype(sites), sites) for name, shape in columns.items()}
+    offsets = library.device_array(begin, sites)
+    try:
+        _core.laguerre_facets(
+            *_views(q),
+            q.lower,
+            q.upper,
+            q.periodic,
+            library.view(offsets),
+            library.view(out["mass"], True),
+            library.view(out["first"], True),
+            library.view(out["second"], True),
+            library.view(out["offset"], True),
+            plan.threads,
+            plan.simd,
+        )
+    except KeyboardInterrupt:
+        raise errors.Interrupted(f"[{OPERATION}] interrupted along the edges") from None
+    done = [library.finish(v, sites) for v in out.values()]
+    done[2] = done[2].reshape(total, 2, 2)
+    cell = np.repeat(np.arange(len(begin) - 1, dtype=np.int64), np.diff(begin))
+    across = geometry(q, count, plan).neighbours
+    return Facets(library.device_array(cell, sites), across, *done)
 
 
 def geometry(q: Problem, count: Any, plan: _backend.Plan) -> Geometry:
     """Compute the polygons whose numbers of vertices are known."""
     library, sites = q.library, q.sites
-    counts = library.numpy(count)
-    begin = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    begin = _offsets(library, count)
     total = int(begin[-1])
     offsets = library.device_array(begin, sites)
     if plan.backend == "reference":

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from .. import _validate, errors
-from .._array import JAX, NUMPY, TORCH, TRACED, gather, library_of
-from ..measures import Grid, UniformBox
+from .._array import TORCH, TRACED, gather
+from ..measures import UniformBox
 from ..results import Cells
+from . import _checks
 from ._cells import NAMES, OPERATION, Problem, evaluate, summarize
 
 UNIT_SQUARE = UniformBox((0.0, 0.0), (1.0, 1.0))
@@ -101,37 +100,14 @@ def laguerre(
     >>> deblai.quantization.laguerre(sites, np.array([0.1, 0.0])).mass
     array([0.6, 0.4])
     """
-    density = None
-    if isinstance(measure, Grid):
-        density = measure.values
-    elif not isinstance(measure, UniformBox):
-        raise errors.InvalidType(
-            f"[{OPERATION}] measure: expected measures.UniformBox or measures.Grid, got {type(measure).__name__}"
-        )
-    if measure.dim != 2:
-        raise errors.InvalidValue(f"[{OPERATION}] measure: expected 2 dimensions, got {measure.dim}")
-    sides = [b - a for a, b in zip(measure.lower, measure.upper, strict=True)]
-    if not all(1e-100 < v < 1e100 for v in (*sides, *(1 + abs(v) for v in measure.lower))):
-        raise errors.InvalidValue(
-            f"[{OPERATION}] measure: expected a box with sides and corners between 1e-100 and 1e100, got {measure}"
-        )
-    if not isinstance(periodic, bool | np.bool_):
-        raise errors.InvalidType(f"[{OPERATION}] periodic: expected True or False, got {periodic!r}")
+    density = _checks.plane(OPERATION, measure, periodic)
     library, (sites, psi) = gather(OPERATION, {"sites": sites, "psi": psi}, traces=True)
-    if sites is None:
-        raise errors.InvalidType(f"[{OPERATION}] sites: expected an array, got None")
-    if sites.ndim != 2 or sites.shape[1] != 2 or sites.shape[0] == 0:
-        raise errors.InvalidValue(f"[{OPERATION}] sites: expected shape (n, 2) with n >= 1, got {tuple(sites.shape)}")
+    _checks.sites(OPERATION, sites)
     if psi is not None and tuple(psi.shape) != (sites.shape[0],):
         raise errors.InvalidValue(
             f"[{OPERATION}] psi: expected {sites.shape[0]} values to match sites, got shape {tuple(psi.shape)}"
         )
-    if density is not None:
-        compatible = (JAX, NUMPY) if library is TRACED else (library,)
-        if library_of(density) in compatible and library.dtype(density) != library.dtype(sites):
-            density = library.cast(density, sites)
-        arguments = {"sites": sites, "psi": psi, "measure.values": density}
-        _, (_, _, density) = gather(OPERATION, arguments, traces=True)
+    density = _checks.like(OPERATION, library, {"sites": sites, "psi": psi}, density)
     wanted = _validate.gradient_names(OPERATION, grad, NAMES, NAMES if psi is not None else NAMES[:1])
     problem = Problem(library, sites, psi, density, measure.lower, measure.upper, bool(periodic))
     if library is TORCH:

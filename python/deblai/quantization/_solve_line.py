@@ -11,7 +11,7 @@ import numpy as np
 from .._extras import require
 from ..results import Stability
 from ._line import OPERATION, Line
-from ._newton import Descent, Point, centres
+from ._newton_line import Descent, Point, centres
 from ._quadrature import Array
 
 Called = Callable[[int, Array, float, float], bool | None]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ._multimarginal import EpsilonPath, Expectation, MultimarginalBatch, MultimarginalResult
-from ._quantization import Cells, Geometry, QuantizationResult, Stability
+from ._quantization import Cells, Facets, Geometry, QuantizationResult, Stability
+from ._semidiscrete import SemidiscreteResult
 from ._sliced import FlowResult, SlicedResult
 from ._sparse import SeidlResult, SparseResult
 
@@ -11,12 +12,14 @@ __all__ = [
     "Cells",
     "EpsilonPath",
     "Expectation",
+    "Facets",
     "FlowResult",
     "Geometry",
     "MultimarginalBatch",
     "MultimarginalResult",
     "QuantizationResult",
     "SeidlResult",
+    "SemidiscreteResult",
     "SlicedResult",
     "SparseResult",
     "Stability",

@@ -1,0 +1,152 @@
+"""Semi-discrete transport of the unit square to 1e5 equal Diracs against peers, as ratios peer / deblai.
+
+Goal: 3 times as fast as the faster of pysdot and sdot, at the same relative error of masses (1e-6 and 1e-8), for
+uniform sites and a Gaussian cluster. Each peer is in an environment of its own and is timed by its own clock; runs
+alternate. Errors are the largest relative ones of the masses, as each says of itself.
+Usage: python bench/python/bench_semidiscrete.py [--pysdot PYTHON] [--sdot PYTHON] [--n 100000] [--repeat 3] [--quick]
+    python -m venv pysdot && pysdot/bin/pip install 'numpy<2' pysdot==0.2.16 scipy
+    python3.12 -m venv sdot && sdot/bin/pip install sdot jax
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import time
+from typing import Any
+
+import deblai
+import numpy as np
+from peers import save
+
+COMMON = """
+import json, sys, time
+import numpy as np
+n, kind, tol = int(sys.argv[1]), sys.argv[2], float(sys.argv[3])
+r = np.random.default_rng(0)
+p = r.random((n, 2))
+if kind == "cluster":
+    p = np.clip(0.5 + 0.1 * r.standard_normal((n, 2)), 0.001, 0.999)
+"""
+PYSDOT = (
+    COMMON
+    + """
+from pysdot import OptimalTransport
+from pysdot.domain_types import ConvexPolyhedraAssembly
+def solve():
+    domain = ConvexPolyhedraAssembly()
+    domain.add_box([0, 0], [1, 1])
+    ot = OptimalTransport(positions=p.copy(), weights=np.ones(n) / n, domain=domain, linear_solver="Scipy",
+                          obj_max_dw=0, obj_max_dm=tol / n)
+    ot.adjust_weights()
+    return len(ot.delta_m), np.asarray(ot.pd.integrals())
+"""
+)
+SDOT = (
+    COMMON
+    + """
+import sdot
+def solve():
+    r = sdot.ot_solve(sdot.SumOfDiracs(p), sdot.Box(nb_dims=2), tol=tol / n)
+    return int(r.stats["nb_iter"]), np.asarray(r.cell_masses)
+"""
+)
+LOOP = """
+for line in sys.stdin:
+    begin = time.perf_counter()
+    steps, mass = solve()
+    seconds = time.perf_counter() - begin
+    print("@" + json.dumps([seconds, steps, float(np.abs(mass * n - 1).max())]), flush=True)
+"""
+
+
+def sites(n: int, kind: str) -> np.ndarray:
+    space: dict[str, Any] = {}
+    exec(COMMON.replace("int(sys.argv[1]), sys.argv[2], float(sys.argv[3])", f"{n}, {kind!r}, 0"), space)
+    return np.asarray(space["p"])
+
+
+def ours(y: np.ndarray, tol: float) -> list[float]:
+    square = deblai.measures.UniformBox((0, 0), (1, 1))
+    begin = time.perf_counter()
+    r = deblai.quantization.semidiscrete(square, y, tol=tol)
+    return [time.perf_counter() - begin, r.n_iter, r.mass_error]
+
+
+class Peer:
+    def __init__(self, python: str, program: str, n: int, kind: str, tol: float) -> None:
+        self.process = subprocess.Popen(
+            [python, "-c", program + LOOP, str(n), kind, str(tol)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+        )
+
+    def __call__(self) -> list[float]:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write("go\n")
+        for line in self.process.stdout:
+            if line.startswith("@"):
+                return list(json.loads(line[1:]))
+        raise RuntimeError("the peer ended")
+
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait(timeout=60)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pysdot", help="a Python that has pysdot")
+    parser.add_argument("--sdot", help="a Python that has sdot")
+    parser.add_argument("--n", type=int, default=100_000)
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="1e-6 alone")
+    parser.add_argument("--no-save", action="store_true", help="print only")
+    options = parser.parse_args()
+    programs = {"pysdot": (options.pysdot, PYSDOT), "sdot": (options.sdot, SDOT)}
+    rows: list[dict[str, Any]] = []
+    for name, (python, _) in programs.items():
+        if not python:
+            print(f"{name}: missing, give the Python that has it with --{name}")
+    for kind in ("uniform", "cluster"):
+        y = sites(options.n, kind)
+        for tol in (1e-6,) if options.quick else (1e-6, 1e-8):
+            mine = [ours(y, tol) for _ in range(options.repeat)]
+            row = {"sites": kind, "n": options.n, "tol": tol, "peer": "none", "ours_s": min(m[0] for m in mine)}
+            row |= {"ours_steps": mine[0][1], "ours_error": mine[0][2]}
+            rows.append(row)
+            print(
+                f"{kind:8} {tol:.0e}  deblai {row['ours_s']:.2f} s, {mine[0][1]} steps, error {mine[0][2]:.0e}",
+                flush=True,
+            )
+            for name, (python, program) in programs.items():
+                if not python:
+                    continue
+                peer = Peer(python, program, options.n, kind, tol)
+                pairs = [(ours(y, tol), peer()) for _ in range(options.repeat)]
+                peer.close()
+                ratios = [b[0] / a[0] for a, b in pairs]
+                row = {"sites": kind, "n": options.n, "tol": tol, "peer": name, "goal": 3.0}
+                row |= {"ours_s": float(np.median([a[0] for a, _ in pairs]))}
+                row |= {"peer_s": float(np.median([b[0] for _, b in pairs])), "ratio": float(np.median(ratios))}
+                row |= {"ratio_min": min(ratios), "ratio_max": max(ratios), "pairs": len(pairs)}
+                row |= {"ours_error": pairs[0][0][2], "peer_error": pairs[0][1][2], "peer_steps": pairs[0][1][1]}
+                rows.append(row)
+                verdict = "met" if row["ratio"] >= 3 else "NOT MET"
+                print(
+                    f"{kind:8} {tol:.0e}  deblai {row['ours_s']:.2f} s  {name} {row['peer_s']:.2f} s  "
+                    f"x{row['ratio']:.1f} ({row['ratio_min']:.1f}-{row['ratio_max']:.1f})  errors "
+                    f"{row['ours_error']:.0e} {row['peer_error']:.0e}  goal 3 {verdict}",
+                    flush=True,
+                )
+    if not options.no_save:
+        print("written:", save("semidiscrete_peers", rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""Checks that the functions of exact cells share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import errors
+from .._array import JAX, NUMPY, TRACED, Library, gather, library_of
+from ..measures import Grid, UniformBox
+
+
+def plane(operation: str, measure: Any, periodic: Any) -> Any:
+    """Return the pixels of a measure of the plane, None for a uniform one."""
+    if not isinstance(measure, UniformBox | Grid):
+        raise errors.InvalidType(
+            f"[{operation}] measure: expected measures.UniformBox or measures.Grid, got {type(measure).__name__}"
+        )
+    if measure.dim != 2:
+        raise errors.InvalidValue(f"[{operation}] measure: expected 2 dimensions, got {measure.dim}")
+    sides = [b - a for a, b in zip(measure.lower, measure.upper, strict=True)]
+    if not all(1e-100 < v < 1e100 for v in (*sides, *(1 + abs(v) for v in measure.lower))):
+        raise errors.InvalidValue(
+            f"[{operation}] measure: expected a box with sides and corners between 1e-100 and 1e100, got {measure}"
+        )
+    if not isinstance(periodic, bool | np.bool_):
+        raise errors.InvalidType(f"[{operation}] periodic: expected True or False, got {periodic!r}")
+    return measure.values if isinstance(measure, Grid) else None
+
+
+def sites(operation: str, y: Any) -> None:
+    """Check the shape of sites."""
+    if y is None:
+        raise errors.InvalidType(f"[{operation}] sites: expected an array, got None")
+    if y.ndim != 2 or y.shape[1] != 2 or y.shape[0] == 0:
+        raise errors.InvalidValue(f"[{operation}] sites: expected shape (n, 2) with n >= 1, got {tuple(y.shape)}")
+
+
+def like(operation: str, library: Library, arguments: dict[str, Any], density: Any) -> Any:
+    """Return the pixels in the library, dtype and on the device of the arguments, sites and what comes with them."""
+    if density is None:
+        return None
+    y = arguments["sites"]
+    compatible = (JAX, NUMPY) if library is TRACED else (library,)
+    if library_of(density) in compatible and library.dtype(density) != library.dtype(y):
+        density = library.cast(density, y)
+    return gather(operation, arguments | {"measure.values": density}, traces=True)[1][-1]

@@ -1,0 +1,36 @@
+"""Newton's systems: graph Laplacians of masses, by the kernel's conjugate gradients with aggregated levels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import _core, _dlpack
+from ._diagram import Diagram
+
+Array = np.ndarray[Any, Any]
+
+MOST = 500  # iterations; a few dozen are the rule
+LEAST = 1e-11  # relative residual that rounding allows
+
+
+def dot(a: Array, b: Array) -> float:
+    """Return <a, b>, without the threads of a BLAS that spin between calls."""
+    return float(np.einsum("i,i->", a, b))
+
+
+def direction(cells: Diagram, residual: Array, error: float, rtol: float, threads: int) -> Array:
+    """Return the psi, of mean zero, whose masses change by the residual, to a relative accuracy.
+
+    Where the density has holes cells may lose touch. A little of the uniform one, which vanishes with the error, keeps
+    them together.
+    """
+    weight = cells.coupling
+    if cells.bare is not None:
+        weight = weight + 1e-3 * min(1.0, error) * cells.bare
+    view, x = _dlpack.view, np.empty(len(residual))
+    rtol = max(rtol, LEAST)
+    arrays = [view(v) for v in (cells.begin, cells.across, weight, residual)]
+    _core.laplacian_solve(arrays[0], arrays[1], arrays[2], arrays[3], view(x, True), rtol, MOST, threads)
+    return x
