@@ -5,10 +5,12 @@ from __future__ import annotations
 from ._multimarginal import EpsilonPath, Expectation, MultimarginalBatch, MultimarginalResult
 from ._quantization import Cells, Geometry, QuantizationResult
 from ._sliced import FlowResult, SlicedResult
+from ._solids import Cells3, Solids
 from ._sparse import SeidlResult, SparseResult
 
 __all__ = [
     "Cells",
+    "Cells3",
     "EpsilonPath",
     "Expectation",
     "FlowResult",
@@ -18,5 +20,6 @@ __all__ = [
     "QuantizationResult",
     "SeidlResult",
     "SlicedResult",
+    "Solids",
     "SparseResult",
 ]

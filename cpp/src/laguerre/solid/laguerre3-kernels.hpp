@@ -22,23 +22,30 @@ struct alignas(64) Near {
     double psi_max = 0;
 };
 
-// A vertex that a cut makes: on the edge from a vertex that goes, away from its plane `corner`, to one that stays.
-struct Fresh {
-    double x, y, z;
-    std::int32_t gone, corner, stays, back, from, to;
+// Three planes meet in a vertex, counter-clockwise from outside, and three edges: plane[k] does not contain that to
+// next[k].
+struct alignas(32) Corner {
+    std::int32_t plane[3], next[3];
 };
 
-// Memory of one worker, for cells of at most `capacity` vertices. A vertex lies on three planes, counter-clockwise
-// from outside, and has three neighbours: next[k] is across the edge that plane[k] does not contain.
+// A vertex that a cut makes on an edge from one that goes to one that stays, where the rim of what is cut off crosses
+// from plane `from` to plane `to`.
+struct alignas(32) Fresh {
+    std::int32_t gone, stays, from, to, back;
+    double t;  // of the way from the latter to the former
+    double x, y, z;
+};
+
+// Memory of one worker, for cells of at most `capacity` vertices.
 struct Scratch {
     static constexpr int slack = 8;
 
     Near* near;
     double *x, *y, *z, *s;
-    std::int64_t* label;  // of each plane
-    std::int32_t *plane[3], *next[3];
-    std::int32_t* removed;
-    std::int32_t *start, *seen;  // a number for each plane
+    Corner* corner;
+    std::int64_t* label;           // of each plane
+    std::int32_t *crossed, *seen;  // a number for each plane
+    std::int64_t* removed;
     Fresh* fresh;
     int capacity;
 
@@ -49,9 +56,7 @@ struct Scratch {
     void lay_out(const Piece& piece) {
         const std::size_t n = static_cast<std::size_t>(capacity + slack), m = 2 * n;
         piece(x, n), piece(y, n), piece(z, n), piece(s, n);
-        piece(label, m), piece(start, m), piece(seen, m);
-        for (int k = 0; k < 3; ++k) piece(plane[k], n), piece(next[k], n);
-        piece(removed, n), piece(fresh, n);
+        piece(corner, n), piece(label, m), piece(crossed, m), piece(seen, m), piece(removed, n), piece(fresh, m);
     }
     static std::size_t bytes(int capacity) {
         Scratch none{};

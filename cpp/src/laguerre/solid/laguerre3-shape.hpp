@@ -22,7 +22,7 @@ public:
         corner_.clear();
         for (int v = 0; v < cell.size; ++v) {
             if (vertex_[v] < 0) unite(v);
-            for (int k = 0; k < 3; ++k) any_[m.plane[k][v]] = 3 * v + k;
+            for (int k = 0; k < 3; ++k) any_[m.corner[v].plane[k]] = 3 * v + k;
         }
         if (cell.touching) {
             drop_flat(cell);
@@ -62,7 +62,7 @@ private:
             const int v = stack_.back();
             stack_.pop_back();
             for (int k = 0; k < 3; ++k) {
-                const int u = m_->next[k][v];
+                const int u = m_->corner[v].next[k];
                 if (vertex_[u] >= 0 || !same(u, v)) continue;
                 vertex_[u] = first;
                 stack_.push_back(u);
@@ -93,8 +93,8 @@ private:
         do {
             const int point = vertex_[v];
             if (number_[point] >= 0 && (corner_.size() == begin || corner_.back() != point)) corner_.push_back(point);
-            v = m_->next[(k + 1) % 3][v];
-            for (k = 0; m_->plane[k][v] != p;) ++k;
+            v = m_->corner[v].next[(k + 1) % 3];
+            for (k = 0; m_->corner[v].plane[k] != p;) ++k;
         } while (v != first);
         if (corner_.size() > begin + 1 && corner_.back() == corner_[begin]) corner_.pop_back();
         if (corner_.size() < begin + 3) corner_.resize(begin);

@@ -29,11 +29,9 @@ DEBLAI_HD double total(V8 v) {
 // says whether an edge has no length.
 inline Moments3 moments3(const Scratch& m, int size, bool& touching) {
     // Past the end there are edges from vertex 0 to itself.
-    for (int k = 0; k < 3; ++k) {
-        const int p = m.plane[k][0];
-        for (int v = size; v % 8 != 0; ++v) m.plane[k][v] = p, m.next[k][v] = 0;
-        for (int v = size - 1; v >= 0; --v) m.seen[m.plane[k][v]] = v;
-    }
+    for (int v = size; v % 8 != 0; ++v) m.corner[v] = {{0, 0, 0}, {0, 0, 0}}, m.seen[0] = 0;
+    for (int v = 0; v < size; ++v)
+        for (const std::int32_t p : m.corner[v].plane) m.seen[p] = v;
     const double cx = m.x[0], cy = m.y[0], cz = m.z[0];
     unsigned flat = 0;
     V8 mass = {}, fx = {}, fy = {}, fz = {}, second = {};
@@ -43,9 +41,11 @@ inline Moments3 moments3(const Scratch& m, int size, bool& touching) {
         const V8 vv = vx * vx + vy * vy + vz * vz;
 #pragma GCC unroll 3
         for (int k = 0; k < 3; ++k) {
-            const std::int32_t* const follow = m.next[k == 2 ? 0 : k + 1] + b;
-            std::int32_t reference[8];
-            for (int l = 0; l < 8; ++l) reference[l] = m.seen[m.plane[k][b + l]];
+            alignas(32) std::int32_t follow[8], reference[8];
+            for (int l = 0; l < 8; ++l) {
+                follow[l] = m.corner[b + l].next[k == 2 ? 0 : k + 1];
+                reference[l] = m.seen[m.corner[b + l].plane[k]];
+            }
             const V8 ux = gather8(m.x, follow) - cx, uy = gather8(m.y, follow) - cy, uz = gather8(m.z, follow) - cz;
             const V8 rx = gather8(m.x, reference) - cx, ry = gather8(m.y, reference) - cy,
                      rz = gather8(m.z, reference) - cz;

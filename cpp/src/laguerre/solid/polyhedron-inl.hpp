@@ -10,6 +10,7 @@
 namespace deblai::DEBLAI_LEVEL {
 namespace {
 
+using laguerre3::Corner;
 using laguerre3::Fresh;
 using laguerre3::Scratch;
 
@@ -45,13 +46,11 @@ public:
             m_.y[v] = v & 2 ? high[1] : low[1];
             m_.z[v] = v & 4 ? high[2] : low[2];
             const int second = lows % 2 ? 2 : 1, third = 3 - second;
-            m_.plane[0][v] = face[0], m_.next[0][v] = across[0];
-            m_.plane[1][v] = face[second], m_.next[1][v] = across[second];
-            m_.plane[2][v] = face[third], m_.next[2][v] = across[third];
+            m_.corner[v] = {{face[0], face[second], face[third]}, {across[0], across[second], across[third]}};
         }
         for (int p = 0; p < 6; ++p) {
             m_.label[p] = label[p];
-            m_.start[p] = -1;
+            m_.crossed[p] = 0;
         }
         size_ = 8;
         planes_ = 6;
@@ -106,185 +105,183 @@ private:
     }
 
     __attribute__((noinline)) Cut clip_beyond(const Plane& p, std::int64_t label) {
+        const Scratch m = m_;
         // What is beyond by less than rounding is not, so that lattices get no slivers.
         const double tolerance =
             2e-15 * (extent_ * (__builtin_fabs(p.dx) + __builtin_fabs(p.dy) + __builtin_fabs(p.dz)) +
                      __builtin_fabs(p.h));
         int removed = 0;
         for (int b = 0; b < size_; b += 8) {
-            unsigned beyond = less(splat8(tolerance), load8(m_.s + b));
+            unsigned beyond = less(splat8(tolerance), load8(m.s + b));
             if (size_ - b < 8) beyond &= (1u << (size_ - b)) - 1;
-            for (; beyond; beyond &= beyond - 1) m_.removed[removed++] = b + __builtin_ctz(beyond);
+            removed += bits_of(beyond, b, m.removed + removed);
         }
         if (removed == 0) return Cut::none;
         if (removed == size_) return clear(), Cut::all;
-        if (planes_ == m_.planes()) compact();
-        int made = rim(removed, tolerance);
-        if (made < 0) {
+        if (planes_ == m.planes()) compact();
+        int made = rim(m, removed, tolerance);
+        if (!is_cycle(m, made)) {
             removed = disk(p, removed, tolerance);
-            made = rim(removed, tolerance);
+            made = rim(m, removed, tolerance);
+            is_cycle(m, made);
         }
-        if (size_ + made - removed > m_.capacity) {
-            for (int i = 0; i < made; ++i) m_.start[m_.fresh[i].from] = -1;
-            return Cut::full;
-        }
-        m_.label[planes_] = label;
-        m_.start[planes_] = -1;
-        replace(removed, made, tolerance);
+        if (size_ + made - removed > m.capacity) return Cut::full;
+        m.label[planes_] = label;
+        m.crossed[planes_] = 0;
+        replace(m, removed, made);
         ++planes_;
         measure();
         return Cut::some;
     }
 
-    DEBLAI_HD bool stays(int v, double tolerance) const { return !(m_.s[v] > tolerance); }
-
-    // Lists the edges that leave the removed vertices, each where the rim of what is cut off crosses from plane `from`
-    // to plane `to`; start[from] is its number. -1 where they are not a single cycle through different planes.
-    DEBLAI_HD int rim(int removed, double tolerance) {
+    // Lists the edges from removed vertices to those that stay.
+    DEBLAI_HD static int rim(const Scratch& m, int removed, double tolerance) {
         int made = 0;
-        bool simple = true;
-        for (int i = 0; i < removed && simple; ++i) {
-            const int v = m_.removed[i];
+        for (int i = 0; i < removed; ++i) {
+            const std::int32_t v = static_cast<std::int32_t>(m.removed[i]);
+            const Corner c = m.corner[v];
 #pragma GCC unroll 3
             for (int k = 0; k < 3; ++k) {
-                const int u = m_.next[k][v];
-                if (!stays(u, tolerance)) continue;
-                const int from = m_.plane[k == 2 ? 0 : k + 1][v], to = m_.plane[k == 0 ? 2 : k - 1][v];
-                if (m_.start[from] >= 0) {
-                    simple = false;
-                    break;
-                }
-                m_.start[from] = made;
-                Fresh& f = m_.fresh[made++];
-                f.gone = v, f.corner = k, f.stays = u, f.from = from, f.to = to;
+                const std::int32_t u = c.next[k];
+                const double inside = m.s[u];
+                Fresh& f = m.fresh[made];
+                f.gone = v, f.stays = u, f.from = c.plane[k == 2 ? 0 : k + 1], f.to = c.plane[k == 0 ? 2 : k - 1];
+                made += !(inside > tolerance);
             }
         }
-        if (simple) {
-            int length = 0, at = 0;
-            do at = m_.start[m_.fresh[at].to], ++length;
-            while (at > 0 && length <= made);
-            simple = at == 0 && length == made;
+        for (int i = 0; i < made; ++i) {
+            Fresh& f = m.fresh[i];
+            const double inside = m.s[f.stays];
+            f.t = inside < -tolerance ? inside / (inside - m.s[f.gone]) : 0.0;
         }
-        if (simple) return made;
-        for (int i = 0; i < made; ++i) m_.start[m_.fresh[i].from] = -1;
-        return -1;
+        return made;
+    }
+
+    // Is the rim a single cycle through different planes? Notes in crossed[from] which edge leaves a plane.
+    DEBLAI_HD bool is_cycle(const Scratch& m, int made) {
+        const std::int32_t base = base_ += last_, *const crossed = m.crossed;
+        last_ = made;
+        bool simple = true;
+        for (int i = 0; i < made; ++i) {
+            std::int32_t& c = m.crossed[m.fresh[i].from];
+            simple &= c < base;
+            c = base + i;
+        }
+        if (!simple || made < 6) return simple;  // a cycle has three or more
+        int length = 0, at = 0;
+        do at = crossed[m.fresh[at].to] - base, ++length;
+        while (at > 0 && length <= made);
+        return at == 0 && length == made;
     }
 
     // Rounding made the side beyond look like several pieces, or like a ring: keeps of it a disk around the vertex
     // that is farthest beyond, grown while it stays one; the other vertices count as lying on the plane.
     __attribute__((noinline)) int disk(const Plane& p, int removed, double tolerance) {
-        int worst = m_.removed[0];
+        int worst = 0;
         for (int i = 1; i < removed; ++i)
-            if (m_.s[m_.removed[i]] > m_.s[worst]) worst = m_.removed[i];
+            if (m_.s[m_.removed[i]] > m_.s[m_.removed[worst]]) worst = i;
         for (int p = 0; p < planes_; ++p) m_.seen[p] = 0;
+        // What has been taken has an infinite s until the end, and is noted as -1 - its number.
         const auto take = [&](int i) __attribute__((always_inline)) {
-            const int v = m_.removed[i];
+            const std::int64_t v = m_.removed[i];
             m_.removed[i] = -1 - v;
-            for (int k = 0; k < 3; ++k) ++m_.seen[m_.plane[k][v]];
+            m_.s[v] = __builtin_inf();
+            for (const std::int32_t p : m_.corner[v].plane) m_.seen[p] = 1;
         };
-        // s of what has been taken is stored as infinite until the end
-        for (int i = 0; i < removed; ++i)
-            if (m_.removed[i] == worst) take(i), m_.s[worst] = __builtin_inf();
+        take(worst);
         for (bool grew = true; grew;) {
             grew = false;
             for (int i = 0; i < removed; ++i) {
-                const int v = m_.removed[i];
-                if (v < 0) continue;
-                int edges = 0, corner = 0;
+                if (m_.removed[i] < 0) continue;
+                const Corner& c = m_.corner[m_.removed[i]];
+                int edges = 0, opposite = 0;
                 for (int k = 0; k < 3; ++k)
-                    if (m_.s[m_.next[k][v]] == __builtin_inf()) ++edges, corner = k;
-                if (edges == 0 || edges == 3 || (edges == 1 && m_.seen[m_.plane[corner][v]] > 0)) continue;
+                    if (m_.s[c.next[k]] == __builtin_inf()) ++edges, opposite = k;
+                if (edges == 0 || edges == 3 || (edges == 1 && m_.seen[c.plane[opposite]])) continue;
                 take(i);
-                m_.s[v] = __builtin_inf();
                 grew = true;
             }
         }
         int kept = 0;
         for (int i = 0; i < removed; ++i) {
-            const int v = m_.removed[i];
-            if (v < 0) {
-                m_.removed[kept++] = -1 - v;
-            } else {
+            const std::int64_t v = m_.removed[i];
+            if (v >= 0) {
                 m_.s[v] = tolerance;
+                continue;
             }
-        }
-        for (int i = 0; i < kept; ++i) {
-            const int v = m_.removed[i];
-            const double s = m_.x[v] * p.dx + m_.y[v] * p.dy + m_.z[v] * p.dz - p.h;
-            m_.s[v] = s > tolerance ? s : 2 * tolerance;
+            const std::int64_t taken = -1 - v;
+            const double s = m_.x[taken] * p.dx + m_.y[taken] * p.dy + m_.z[taken] * p.dz - p.h;
+            m_.s[taken] = s > tolerance ? s : 2 * tolerance;
+            m_.removed[kept++] = taken;
         }
         return kept;
     }
 
-    DEBLAI_HD int slot(int i, int removed) const { return i < removed ? m_.removed[i] : size_ + (i - removed); }
+    DEBLAI_HD int slot(const Scratch& m, int i, int removed) const {
+        return i < removed ? static_cast<int>(m.removed[i]) : size_ + (i - removed);
+    }
 
-    DEBLAI_HD int back_of(int u, int v) const { return m_.next[0][u] == v ? 0 : m_.next[1][u] == v ? 1 : 2; }
+    DEBLAI_HD static int edge_to(const Corner& c, int v) { return c.next[0] == v ? 0 : c.next[1] == v ? 1 : 2; }
 
     // Puts the fresh vertices where removed ones were, and closes the gaps that are left.
-    DEBLAI_HD void replace(int removed, int made, double tolerance) {
+    DEBLAI_HD void replace(const Scratch& m, int removed, int made) {
+        const std::int32_t base = base_, plane = planes_;
+        // Removed vertices and numbers are read first: fresh ones take their places.
         for (int i = 0; i < made; ++i) {
-            Fresh& f = m_.fresh[i];
+            Fresh& f = m.fresh[i];
             const int u = f.stays, v = f.gone;
-            f.back = back_of(u, v);
-            const double inside = m_.s[u];
-            const double t = inside < -tolerance ? inside / (inside - m_.s[v]) : 0.0;
-            f.x = m_.x[u] + t * (m_.x[v] - m_.x[u]);
-            f.y = m_.y[u] + t * (m_.y[v] - m_.y[u]);
-            f.z = m_.z[u] + t * (m_.z[v] - m_.z[u]);
+            f.back = edge_to(m.corner[u], v);
+            f.x = m.x[u] + f.t * (m.x[v] - m.x[u]);
+            f.y = m.y[u] + f.t * (m.y[v] - m.y[u]);
+            f.z = m.z[u] + f.t * (m.z[v] - m.z[u]);
         }
         for (int i = 0; i < made; ++i) {
-            const Fresh& f = m_.fresh[i];
-            const int w = slot(i, removed), j = m_.start[f.to], after = slot(j, removed);
-            m_.x[w] = f.x;
-            m_.y[w] = f.y;
-            m_.z[w] = f.z;
-            m_.plane[0][w] = planes_;
-            m_.plane[1][w] = f.from;
-            m_.plane[2][w] = f.to;
-            m_.next[0][w] = f.stays;
-            m_.next[1][w] = after;
-            m_.next[2][after] = w;
-            m_.next[f.back][f.stays] = w;
+            const Fresh& f = m.fresh[i];
+            const int w = slot(m, i, removed), after = slot(m, m.crossed[f.to] - base, removed);
+            m.x[w] = f.x;
+            m.y[w] = f.y;
+            m.z[w] = f.z;
+            Corner& c = m.corner[w];
+            c.plane[0] = plane, c.plane[1] = f.from, c.plane[2] = f.to;
+            c.next[0] = f.stays, c.next[1] = after;
+            m.corner[after].next[2] = w;
+            m.corner[f.stays].next[f.back] = w;
         }
-        for (int i = 0; i < made; ++i) m_.start[m_.fresh[i].from] = -1;
         if (made >= removed) {
             size_ += made - removed;
             return;
         }
         while (removed > made) {
-            const int hole = m_.removed[--removed], last = --size_;
+            const int hole = static_cast<int>(m.removed[--removed]), last = --size_;
             if (hole == last) continue;
-            m_.x[hole] = m_.x[last];
-            m_.y[hole] = m_.y[last];
-            m_.z[hole] = m_.z[last];
-            for (int k = 0; k < 3; ++k) {
-                const int u = m_.next[k][last];
-                m_.plane[k][hole] = m_.plane[k][last];
-                m_.next[k][hole] = u;
-                m_.next[back_of(u, last)][u] = hole;
-            }
+            m.x[hole] = m.x[last];
+            m.y[hole] = m.y[last];
+            m.z[hole] = m.z[last];
+            const Corner c = m.corner[hole] = m.corner[last];
+            for (const std::int32_t u : c.next) m.corner[u].next[edge_to(m.corner[u], last)] = hole;
         }
     }
 
     // Forgets the planes that have no vertex left.
     __attribute__((noinline)) void compact() {
         for (int p = 0; p < planes_; ++p) m_.seen[p] = 0;
-        for (int k = 0; k < 3; ++k)
-            for (int v = 0; v < size_; ++v) m_.seen[m_.plane[k][v]] = 1;
+        for (int v = 0; v < size_; ++v)
+            for (const std::int32_t p : m_.corner[v].plane) m_.seen[p] = 1;
         int kept = 0;
         for (int p = 0; p < planes_; ++p) {
             if (!m_.seen[p]) continue;
             m_.label[kept] = m_.label[p];
+            m_.crossed[kept] = 0;
             m_.seen[p] = kept++;
         }
-        for (int k = 0; k < 3; ++k)
-            for (int v = 0; v < size_; ++v) m_.plane[k][v] = m_.seen[m_.plane[k][v]];
-        for (int p = 0; p < kept; ++p) m_.start[p] = -1;
+        for (int v = 0; v < size_; ++v)
+            for (std::int32_t& p : m_.corner[v].plane) p = m_.seen[p];
         planes_ = kept;
     }
 
     Scratch m_;
     int size_ = 0, planes_ = 0;
+    std::int32_t base_ = 1, last_ = 0;  // crossed[p] is at least base_ where the present rim leaves plane p
     double radius2_ = 0, extent_ = 0;
 };
 
