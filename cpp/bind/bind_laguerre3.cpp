@@ -41,12 +41,10 @@ index_t polyhedra(py::handle sites, py::handle psi, const Corner& lower, const C
     return by_dtype(sites, "sites", [&](auto type) {
         using T = decltype(type);
         const auto q = problem<T>(sites, psi, lower, upper, periodic);
-        const laguerre3::Polyhedra<T> out{matrix<const std::int64_t>(offsets, "offsets"),
-                                          matrix<T>(vertices, "vertices"),
-                                          vector<std::int64_t>(neighbours, "neighbours"),
-                                          vector<T>(areas, "areas"),
-                                          vector<std::int64_t>(facet_offsets, "facet_offsets"),
-                                          vector<std::int64_t>(corners, "corners")};
+        const laguerre3::Polyhedra<T> out{
+            matrix<const std::int64_t>(offsets, "offsets"),       matrix<T>(vertices, "vertices"),
+            vector<std::int64_t>(neighbours, "neighbours"),       vector<T>(areas, "areas"),
+            vector<std::int64_t>(facet_offsets, "facet_offsets"), vector<std::int64_t>(corners, "corners")};
         return interruptible(threads, simd,
                              [&](const Control& control) { return laguerre3::polyhedra(q, out, control); });
     });
@@ -62,11 +60,12 @@ std::size_t workspace(py::handle sites, py::handle psi, int threads) {
 }  // namespace
 
 void register_laguerre3(py::module_& m) {
-    m.def("laguerre3", &cells, py::arg("sites"), py::arg("psi"), py::arg("lower"), py::arg("upper"),
-          py::arg("periodic"), py::arg("mass"), py::arg("centroid"), py::arg("second_moment"), py::arg("counts"),
-          py::arg("grad_sites"), py::arg("threads"), py::arg("simd"),
-          "Mass, centroid, second moment and numbers of vertices, facets and corners of each cell of space. Returns the "
-          "number of cells done, the energy and the value.");
+    m.def(
+        "laguerre3", &cells, py::arg("sites"), py::arg("psi"), py::arg("lower"), py::arg("upper"), py::arg("periodic"),
+        py::arg("mass"), py::arg("centroid"), py::arg("second_moment"), py::arg("counts"), py::arg("grad_sites"),
+        py::arg("threads"), py::arg("simd"),
+        "Mass, centroid, second moment and numbers of vertices, facets and corners of each cell of space. Returns the "
+        "number of cells done, the energy and the value.");
     m.def("laguerre3_polyhedra", &polyhedra, py::arg("sites"), py::arg("psi"), py::arg("lower"), py::arg("upper"),
           py::arg("periodic"), py::arg("offsets"), py::arg("vertices"), py::arg("neighbours"), py::arg("areas"),
           py::arg("facet_offsets"), py::arg("corners"), py::arg("threads"), py::arg("simd"),

@@ -31,8 +31,8 @@ class _Host:
 
 def _no_polygons() -> Geometry:
     raise errors.InvalidType(
-        f"[{OPERATION}] sites: expected concrete arrays to compute polygons or polyhedra, got cells that come out of jit, grad or "
-        "vmap, where the number of vertices is not known"
+        f"[{OPERATION}] sites: expected concrete arrays to compute polygons or polyhedra, got cells that come out "
+        "of jit, grad or vmap, where the number of vertices is not known"
     )
 
 

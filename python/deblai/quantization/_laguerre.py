@@ -24,8 +24,8 @@ def laguerre(
     .. math::
         V_i = \{x : |x - y_i|^2 - \psi_i \le |x - y_j|^2 - \psi_j \ \forall j\}
 
-    in the box of the measure or on its torus; Voronoi cells where all :math:`\psi_i` are equal [1]_ [2]_ [3]_. With masses
-    :math:`m_i` and means :math:`b_i` of the cells,
+    in the box of the measure or on its torus; Voronoi cells where all :math:`\psi_i` are equal [1]_ [2]_ [3]_. With
+    masses :math:`m_i` and means :math:`b_i` of the cells,
 
     .. math::
         \mathrm{value} = \sum_i \int_{V_i} \bigl(|x - y_i|^2 - \psi_i\bigr) \, d\rho, \qquad
@@ -54,7 +54,8 @@ def laguerre(
     -------
     Cells or Cells3
         `mass`, `centroid`, `second_moment`, `empty`, `complete`, `energy`, `value`, and on demand polygons and
-        neighbours; in space polyhedra, neighbours and the areas shared with them. For PyTorch and JAX, `value` is differentiable once in sites and psi.
+        neighbours; in space polyhedra, neighbours and the areas shared with them. For PyTorch and JAX, `value` is
+        differentiable once in sites and psi.
 
     Raises
     ------

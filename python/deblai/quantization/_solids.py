@@ -62,11 +62,11 @@ def _compiled(q: Problem, grad_sites: bool, plan: _backend.Plan) -> Evaluation:
             done["mass"], done["centroid"], done["second_moment"], done["count"], grad, energy, value, plan
         )
 
-    written = [view(out[name], True) for name in list(shapes)[:4]]
-    written.append(view(out["grad_sites"], True) if grad_sites else None)
-    box = (q.lower, q.upper, q.periodic)
+    mass, centroid, second, count = (view(out[name], True) for name in list(shapes)[:4])
+    gradient = view(out["grad_sites"], True) if grad_sites else None
+    arguments = (site_view, psi_view, q.lower, q.upper, q.periodic, mass, centroid, second, count, gradient)
     try:
-        _, energy, value = _core.laguerre3(site_view, psi_view, *box, *written, plan.threads, plan.simd)
+        _, energy, value = _core.laguerre3(*arguments, plan.threads, plan.simd)
     except KeyboardInterrupt:
         partial = finish(np.nan, np.nan)
         done = int((partial.mass == partial.mass).sum())
@@ -136,11 +136,23 @@ def solids(q: Problem, counts: Any, plan: _backend.Plan) -> Solids:
         )
     ]
     offsets = library.device_array(begin, sites)
-    views = (library.view(sites), None if q.psi is None else library.view(q.psi))
-    written = (library.view(offsets), *(library.view(v, True) for v in out))
+    vertices, neighbours, areas, facet_offsets, corners = (library.view(v, True) for v in out)
+    arguments = (
+        library.view(sites),
+        None if q.psi is None else library.view(q.psi),
+        q.lower,
+        q.upper,
+        q.periodic,
+        library.view(offsets),
+        vertices,
+        neighbours,
+        areas,
+        facet_offsets,
+        corners,
+    )
     try:
-        _core.laguerre3_polyhedra(*views, q.lower, q.upper, q.periodic, *written, plan.threads, plan.simd)
+        _core.laguerre3_polyhedra(*arguments, plan.threads, plan.simd)
     except KeyboardInterrupt:
         raise errors.Interrupted(f"[{OPERATION}] interrupted in the polyhedra") from None
-    vertices, neighbours, areas, facet_offsets, corners = (library.finish(v, sites) for v in out)
-    return Solids(starts(0), vertices, starts(1), neighbours, areas, facet_offsets, corners)
+    done = [library.finish(v, sites) for v in out]
+    return Solids(starts(0), done[0], starts(1), *done[1:])

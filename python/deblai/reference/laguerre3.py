@@ -27,6 +27,17 @@ class Cells(NamedTuple):
     diagonal: float
 
 
+def _sums(owner: Array, values: Array, n: int) -> Array:
+    """Return the sum of the values of each owner, in their own precision."""
+    out: Array = np.zeros(n, values.dtype)
+    np.add.at(out, owner, values)
+    return out
+
+
+def _length(v: Array) -> Array:
+    return np.asarray(np.sqrt((v**2).sum(-1)))
+
+
 def half_spaces(sites: Array, psi: Array, low: Array, high: Array, periodic: bool) -> tuple[Array, Array, Array]:
     """Return (n, m, 3) normals D, (n, m) offsets h and labels of x.D <= h, near sites first."""
     n = len(sites)
@@ -42,7 +53,7 @@ def half_spaces(sites: Array, psi: Array, low: Array, high: Array, periodic: boo
     h[(d == 0).all(2) & (h >= 0)] = np.inf
     label = np.broadcast_to(other, h.shape)
     if not periodic:
-        faces = np.concatenate([-np.eye(3), np.eye(3)])
+        faces = np.concatenate([-np.eye(3), np.eye(3)]).astype(sites.dtype)
         d = np.concatenate([np.broadcast_to(faces, (n, 6, 3)), d], 1)
         h = np.concatenate([sites - low, high - sites, h], 1)
         label = np.concatenate([np.full((n, 6), -1), label], 1)
@@ -58,7 +69,7 @@ def facet_polygons(d: Array, h: Array, centre: Array, radius: Array) -> tuple[Po
 
     `centre` (n, 3) and `radius` (n,) say where the box is, seen from each site. Rows number the planes (n, m).
     """
-    n, m = h.shape
+    m = h.shape[1]
     norm = np.sqrt((d**2).sum(2))
     unit = d / np.where(norm > 0, norm, 1.0)[..., None]
     t = h / np.where(norm > 0, norm, 1.0)
@@ -66,14 +77,14 @@ def facet_polygons(d: Array, h: Array, centre: Array, radius: Array) -> tuple[Po
     rows = np.flatnonzero((norm > 0) & (np.abs(t - (unit * centre[:, None]).sum(2)) <= radius[:, None]))
     i, j = rows // m, rows % m
     normal, offset = unit[i, j], t[i, j]
-    near = np.abs(offset) <= np.linalg.norm(centre[i], axis=1) + radius[i]
+    near = np.abs(offset) <= _length(centre[i]) + radius[i]
     base = np.where(near[:, None], 0.0, centre[i])
     origin = base + (offset - (base * normal).sum(1))[:, None] * normal
-    axis = np.eye(3)[np.abs(normal).argmin(1)]
+    axis = np.eye(3, dtype=h.dtype)[np.abs(normal).argmin(1)]
     one = np.cross(normal, axis)
-    one /= np.linalg.norm(one, axis=1)[:, None]
+    one /= _length(one)[:, None]
     frame = np.stack([one, np.cross(normal, one)], 1)
-    w = 2 * (np.linalg.norm(origin - centre[i], axis=1) + radius[i])
+    w = 2 * (_length(origin - centre[i]) + radius[i])
     x, y = np.stack([-w, w, w, -w], 1), np.stack([-w, -w, w, w], 1)
     p = Polygons(x, y, np.zeros(x.shape, int), np.full(len(rows), 4))
     alive = np.arange(len(rows))
@@ -94,7 +105,9 @@ def facet_polygons(d: Array, h: Array, centre: Array, radius: Array) -> tuple[Po
     return p, origin[alive], frame[alive], rows[alive]
 
 
-def cells(sites: Array, psi: Array | None, lower: Any, upper: Any, periodic: bool = False) -> Cells:
+def cells(
+    sites: Array, psi: Array | None, lower: Any, upper: Any, periodic: bool = False, dtype: Any = np.float64
+) -> Cells:
     """Return the cells of every site.
 
     Parameters
@@ -103,42 +116,46 @@ def cells(sites: Array, psi: Array | None, lower: Any, upper: Any, periodic: boo
     psi : array (n,) or None
     lower, upper : sequence of three floats
     periodic : bool
+    dtype : float type, default float64
+        What is computed in. Lines in which nearly parallel planes meet want a longer one: facets are not joined.
     """
-    given = np.asarray(sites, np.float64)
-    low, high = np.asarray(lower, np.float64), np.asarray(upper, np.float64)
+    given = np.asarray(sites, dtype)
+    low, high = np.asarray(lower, dtype), np.asarray(upper, dtype)
     at = wrap(given, low, high) if periodic else given
-    weight = np.zeros(len(at)) if psi is None else np.asarray(psi, np.float64)
-    n, diagonal = len(at), float(np.linalg.norm(high - low))
+    weight = np.zeros(len(at), dtype) if psi is None else np.asarray(psi, dtype)
+    n, diagonal = len(at), float(np.sqrt(((high - low) ** 2).sum()))
     gone = duplicates(at, weight)
     d, h, label = half_spaces(at, weight, low, high, periodic)
     gone |= ((d == 0).all(2) & (h < 0)).any(1)
     h[gone] = np.inf
     centre = np.zeros_like(at) if periodic else (low + high) / 2 - at
-    p, origin, frame, rows = facet_polygons(d, h, centre, np.full(n, diagonal / 2))
+    p, origin, frame, rows = facet_polygons(d, h, centre, np.full(n, diagonal / 2, dtype))
     owner, column = rows // h.shape[1], rows % h.shape[1]
     real = np.arange(p.x.shape[1]) < p.size[:, None]
     points = origin[:, None] + p.x[..., None] * frame[:, None, 0] + p.y[..., None] * frame[:, None, 1]
-    count = np.bincount(owner, p.size, n)
+    count: Array = _sums(owner, p.size, n).astype(dtype)
     safe = np.where(count > 0, count, 1.0)[:, None]
-    apex = np.stack([np.bincount(owner, (points[..., k] * real).sum(1), n) for k in range(3)], 1) / safe
+    apex = np.stack([_sums(owner, (points[..., k] * real).sum(1), n) for k in range(3)], 1) / safe
     area, fx, fy, second = moments(p)
     seen = origin - apex[owner]
     first = area[:, None] * seen + fx[:, None] * frame[:, 0] + fy[:, None] * frame[:, 1]
     second = second + area * (seen**2).sum(1) + 2 * ((first - area[:, None] * seen) * seen).sum(1)
     normal = np.cross(frame[:, 0], frame[:, 1])
     t = (seen * normal).sum(1)
-    volume = np.bincount(owner, t * area / 3, n)
-    mean = np.stack([np.bincount(owner, t * first[:, k] / 4, n) for k in range(3)], 1)
-    total = np.bincount(owner, t * second / 5, n) + 2 * (mean * apex).sum(1) + volume * (apex**2).sum(1)
+    volume = _sums(owner, t * area / 3, n)
+    mean = np.stack([_sums(owner, t * first[:, k] / 4, n) for k in range(3)], 1)
+    total = _sums(owner, t * second / 5, n) + 2 * (mean * apex).sum(1) + volume * (apex**2).sum(1)
     mean = mean + volume[:, None] * apex
     kept = volume > 0
     box = (high - low).prod()
     mass, total = np.where(kept, volume / box, 0.0), np.where(kept, total / box, 0.0)
     centroid = given + np.where(kept[:, None], mean / np.where(kept, volume, 1.0)[:, None], 0.0)
-    step = np.where(real[..., None], np.take_along_axis(points, np.where(np.arange(p.x.shape[1]) + 1 < p.size[:, None], np.arange(p.x.shape[1]) + 1, 0)[..., None], 1) - points, 0.0)
-    perimeter = np.linalg.norm(step, axis=2).sum(1)
+    follower = np.where(np.arange(p.x.shape[1]) + 1 < p.size[:, None], np.arange(p.x.shape[1]) + 1, 0)
+    step = np.where(real[..., None], np.take_along_axis(points, follower[..., None], 1) - points, 0.0)
+    perimeter = _length(step).sum(1)
     wide = (area > SMALL * diagonal * perimeter) & kept[owner]
-    facets = [points[r, : p.size[r]] for r in np.flatnonzero(wide)]
+    facets = [points[r, : p.size[r]].astype(np.float64) for r in np.flatnonzero(wide)]
+    mass, centroid, total = (v.astype(np.float64) for v in (mass, centroid, total))
     return Cells(mass, centroid, total, owner[wide], label[owner, column][wide], facets, diagonal)
 
 

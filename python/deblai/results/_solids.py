@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple
 
 from .. import errors
@@ -56,7 +55,8 @@ class Cells3(Cells):
         return super().__repr__().replace("Cells(", "Cells3(", 1)
 
     def _count(self, k: int) -> Any:
-        return (self._counts if self._counts is not None else self._build())[:, k]
+        counts: Any = self._counts if self._counts is not None else self._build()
+        return counts[:, k]
 
     @property
     def n_vertices(self) -> Any:
@@ -68,45 +68,25 @@ class Cells3(Cells):
         """The number of facets of each cell."""
         return self._count(1)
 
-    @cached_property
-    def _solids(self) -> Solids:
-        built: Any = self._build()
-        return Solids(*built)
-
-    @property
-    def offsets(self) -> Any:
-        """Where the vertices of each cell begin."""
-        return self._solids.offsets
-
-    @property
-    def vertices(self) -> Any:
-        """The vertices of all cells."""
-        return self._solids.vertices
-
     @property
     def facet_offsets(self) -> Any:
         """Where the facets of each cell begin."""
-        return self._solids.facet_offsets
-
-    @property
-    def neighbours(self) -> Any:
-        """What lies across each facet."""
-        return self._solids.neighbours
+        return self._geometry.facet_offsets
 
     @property
     def areas(self) -> Any:
         """The area of each facet."""
-        return self._solids.areas
+        return self._geometry.areas
 
     @property
     def corner_offsets(self) -> Any:
         """Where the corners of each facet begin."""
-        return self._solids.corner_offsets
+        return self._geometry.corner_offsets
 
     @property
     def corners(self) -> Any:
         """The corners of all facets as rows of `vertices`."""
-        return self._solids.corners
+        return self._geometry.corners
 
     def polygon(self, i: int) -> Any:
         """Raise: cells of space are polyhedra."""

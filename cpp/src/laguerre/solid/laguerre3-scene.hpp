@@ -35,7 +35,7 @@ struct Scene {
     bool weighted, periodic;
     double psi_max;
     double lower[3], upper[3];
-    double density;                            // of the uniform probability
+    double density;                             // of the uniform probability
     double shift[image_groups * lanes + 1][3];  // of each image; the last is the middle
     Node image[image_groups];                   // their boxes; periodic only
 };

@@ -38,7 +38,8 @@ void require_entries(const char* argument, Matrix<const T> v, double most, Team&
     require_finite((std::string("[quantization.laguerre] ") + argument).c_str(), v, team);
     for (index_t i = 0; i < v.rows; ++i)
         for (index_t k = 0; k < v.cols; ++k)
-            if (!(std::abs(static_cast<double>(v(i, k))) < most)) throw laguerre::bad_entry(argument, most, v(i, k), i, k);
+            if (!(std::abs(static_cast<double>(v(i, k))) < most))
+                throw laguerre::bad_entry(argument, most, v(i, k), i, k);
 }
 
 // Checked input in the order of the tree, and the workers' scratch, which grows with the largest cell.
@@ -217,8 +218,7 @@ index_t polyhedra(const Problem<T>& q, const Polyhedra<T>& out, const Control& c
             if (!p.leads(v)) continue;
             const double at[3] = {m.x[v], m.y[v], m.z[v]};
             for (int k = 0; k < 3; ++k)
-                out.vertices(begin(i, 0) + p.number(v), k) =
-                    static_cast<T>(static_cast<double>(q.sites(i, k)) + at[k]);
+                out.vertices(begin(i, 0) + p.number(v), k) = static_cast<T>(static_cast<double>(q.sites(i, k)) + at[k]);
         }
         for (std::size_t f = 0; f < p.facets().size(); ++f) {
             const Polytope::Facet& facet = p.facets()[f];
@@ -235,10 +235,10 @@ index_t polyhedra(const Problem<T>& q, const Polyhedra<T>& out, const Control& c
     return done.load();
 }
 
-#define DEBLAI_INSTANTIATE(T)                                                        \
-    template void require_shapes(const Problem<T>&);                                 \
-    template std::size_t workspace_bytes(const Problem<T>&, int);                    \
-    template Summary cells(const Problem<T>&, const Output<T>&, const Control&);     \
+#define DEBLAI_INSTANTIATE(T)                                                    \
+    template void require_shapes(const Problem<T>&);                             \
+    template std::size_t workspace_bytes(const Problem<T>&, int);                \
+    template Summary cells(const Problem<T>&, const Output<T>&, const Control&); \
     template index_t polyhedra(const Problem<T>&, const Polyhedra<T>&, const Control&);
 DEBLAI_INSTANTIATE(float)
 DEBLAI_INSTANTIATE(double)

@@ -61,7 +61,7 @@ private:
     }
 
     bool add(int image) {
-        const double(&shift)[3] = scene_.shift[image];
+        const double (&shift)[3] = scene_.shift[image];
         std::int32_t depth = 0, stack[laguerre3::max_levels * 7 + 8][2];
         stack[depth][0] = 0;
         stack[depth++][1] = scene_.levels - 1;
@@ -101,7 +101,8 @@ private:
 
     DEBLAI_HD unsigned close(const Node& n, const double (&shift)[3]) const {
         V8 d2 = {};
-        for (int k = 0; k < 3; ++k) d2 = d2 + square(outside(load8(n.low[k]) + shift[k], load8(n.high[k]) + shift[k], k));
+        for (int k = 0; k < 3; ++k)
+            d2 = d2 + square(outside(load8(n.low[k]) + shift[k], load8(n.high[k]) + shift[k], k));
         return less(d2, splat8(near_.radius2));
     }
 

@@ -108,8 +108,8 @@ private:
         const Scratch m = m_;
         // What is beyond by less than rounding is not, so that lattices get no slivers.
         const double tolerance =
-            2e-15 * (extent_ * (__builtin_fabs(p.dx) + __builtin_fabs(p.dy) + __builtin_fabs(p.dz)) +
-                     __builtin_fabs(p.h));
+            2e-15 *
+            (extent_ * (__builtin_fabs(p.dx) + __builtin_fabs(p.dy) + __builtin_fabs(p.dz)) + __builtin_fabs(p.h));
         int removed = 0;
         for (int b = 0; b < size_; b += 8) {
             unsigned beyond = less(splat8(tolerance), load8(m.s + b));

@@ -132,8 +132,7 @@ private:
         for (; mask; mask &= mask - 1) {
             const int c = __builtin_ctz(mask);
             const std::int64_t other = index_t{lanes8} * place + c;
-            if (d[0][c] == 0 && d[1][c] == 0 && d[2][c] == 0 && hs[c] == 0 &&
-                scene_.id[other] < scene_.id[site_.place])
+            if (d[0][c] == 0 && d[1][c] == 0 && d[2][c] == 0 && hs[c] == 0 && scene_.id[other] < scene_.id[site_.place])
                 return cell_.clear(), Status::done;
             const Cut done = cell_.clip({d[0][c], d[1][c], d[2][c], hs[c]}, other);
             if (done == Cut::full) return Status::grow;
