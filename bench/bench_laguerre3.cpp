@@ -1,5 +1,6 @@
 // Voronoi and Laguerre cells of space from C++: masses, centroids and second moments of uniform random sites, float64.
-// Floor: see bench_laguerre3.py's header. Error: |sum of masses - 1|. Usage: bench_laguerre3 [threads] [results.json]
+// Floor: 25 cuts, 80 tests of 27 vertices and 81 tetrahedra a cell, 1.3 us at 2.6 GHz on one core. Error: |sum of
+// masses - 1|. Usage: bench_laguerre3 [threads] [results.json]
 #include <cmath>
 #include <cstdlib>
 #include <vector>

@@ -62,7 +62,7 @@ struct Polyhedra {
 template <class T>
 index_t polyhedra(const Problem<T>& problem, const Polyhedra<T>& output, const Control& control = {});
 
-// Bytes that one call allocates: about 85 for a site and 110 KiB for a thread. Cells of more than 256 vertices want 170
+// Bytes that one call allocates: about 70 for a site and 120 KiB for a thread. Cells of more than 256 vertices want 230
 // bytes more for each.
 template <class T>
 std::size_t workspace_bytes(const Problem<T>& problem, int threads);

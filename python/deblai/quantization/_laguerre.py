@@ -64,7 +64,7 @@ def laguerre(
     InvalidType
         Mixed libraries, devices or dtypes; anything but float32 and float64; other measures.
     OutOfMemory
-        The workspace, about 53 bytes a site (in space 70), 8 a pixel and 50 KiB a thread (110), would not fit.
+        The workspace, about 53 bytes a site (in space 70), 8 a pixel and 50 KiB a thread (120), would not fit.
     BackendError
         Sites in space on a GPU: their cells are computed on the CPU.
     Interrupted
