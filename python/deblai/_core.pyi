@@ -51,6 +51,36 @@ def laguerre_polygons(
     simd: str,
 ) -> int: ...
 def laguerre_workspace(sites: _View, psi: _View | None, density: _View | None, threads: int) -> int: ...
+def laguerre3(
+    sites: _View,
+    psi: _View | None,
+    lower: Sequence[float],
+    upper: Sequence[float],
+    periodic: bool,
+    mass: _View,
+    centroid: _View,
+    second_moment: _View,
+    counts: _View,
+    grad_sites: _View | None,
+    threads: int,
+    simd: str,
+) -> tuple[int, float, float]: ...
+def laguerre3_polyhedra(
+    sites: _View,
+    psi: _View | None,
+    lower: Sequence[float],
+    upper: Sequence[float],
+    periodic: bool,
+    offsets: _View,
+    vertices: _View,
+    neighbours: _View,
+    areas: _View,
+    facet_offsets: _View,
+    corners: _View,
+    threads: int,
+    simd: str,
+) -> int: ...
+def laguerre3_workspace(sites: _View, psi: _View | None, threads: int) -> int: ...
 def laplacian_solve(
     begin: _View, across: _View, weight: _View, rhs: _View, x: _View, rtol: float, max_iter: int, threads: int
 ) -> tuple[int, int, float]: ...

@@ -101,7 +101,7 @@ BAD = [
     ({"psi": PSI.astype(np.float32)}, InvalidType, "psi: expected float64 to match sites, got float32"),
     ({"measure": None}, InvalidType, r"measure: expected measures.UniformBox or measures.Grid, got NoneType"),
     ({"measure": Samples(Y)}, InvalidType, r"measure: expected measures.UniformBox or measures.Grid, got Samples"),
-    ({"measure": UniformBox((0,), (1,))}, InvalidValue, "measure: expected 2 dimensions, got 1"),
+    ({"measure": UniformBox((0,), (1,))}, InvalidValue, "measure: expected 2 or 3 dimensions, got 1"),
     ({"measure": UniformBox((0, 0), (1e-200, 1))}, InvalidValue, "measure: expected a box with sides"),
     ({"measure": grid_of(-1.0)}, InvalidValue, "measure.values: expected finite nonnegative values"),
     ({"measure": grid_of(NAN)}, InvalidValue, "measure.values: expected finite"),

@@ -10,7 +10,7 @@ import jax
 from .. import _backend, errors
 from .._array import NUMPY
 from ..quantization._cells import OPERATION, Problem, evaluate, summarize
-from ..results import Cells
+from ..results import Cells, Cells3
 from ._callback import call
 
 ARRAYS = ("value", "energy", "mass", "centroid", "second_moment", "empty", "complete")
@@ -31,27 +31,35 @@ class _Host:
 
 def _no_polygons() -> Any:
     raise errors.InvalidType(
-        f"[{OPERATION}] sites: expected concrete arrays to compute polygons, got cells that come out of jit, grad or "
-        "vmap, where the number of vertices is not known"
+        f"[{OPERATION}] sites: expected concrete arrays to compute polygons or polyhedra, got cells that come out "
+        "of jit, grad or vmap, where the number of vertices is not known"
     )
 
 
-jax.tree_util.register_pytree_node(
-    Cells,
-    lambda c: ([*(getattr(c, name) for name in ARRAYS), c.grad], c.backend),
-    lambda backend, v: Cells(
-        **dict(zip((*ARRAYS, "grad"), v, strict=True)), backend=backend, _build=_no_polygons, _integrate=_no_polygons
-    ),
-)
+def _register(kind: type[Cells]) -> None:
+    jax.tree_util.register_pytree_node(
+        kind,
+        lambda c: ([*(getattr(c, name) for name in ARRAYS), c.grad], c.backend),
+        lambda backend, v: kind(
+            **dict(zip((*ARRAYS, "grad"), v, strict=True)),
+            backend=backend,
+            _build=_no_polygons,
+            _integrate=_no_polygons,
+        ),
+    )
+
+
+_register(Cells)
+_register(Cells3)
 
 
 def cells(problem: Problem, wanted: tuple[str, ...]) -> Cells:
     """Build the result of checked tracers; `value` is differentiable once, and there are no polygons."""
     library, sites, psi, density, lower, upper, periodic = problem
     label = _backend.plan(OPERATION, library.device(sites)).label
-    n, dtype = sites.shape[0], sites.dtype
+    (n, dim), dtype = sites.shape, sites.dtype
     shapes: dict[str, tuple[Any, Any]] = {"value": ((), dtype), "energy": ((), dtype)}
-    shapes |= {"mass": ((n,), dtype), "centroid": ((n, 2), dtype), "second_moment": ((n,), dtype)}
+    shapes |= {"mass": ((n,), dtype), "centroid": ((n, dim), dtype), "second_moment": ((n,), dtype)}
     shapes |= {"empty": ((n,), bool), "complete": ((n,), bool)}
     outputs, grad = call(
         OPERATION,
@@ -61,4 +69,5 @@ def cells(problem: Problem, wanted: tuple[str, ...]) -> Cells:
         constant=("measure.values",),
         asked=wanted,
     )
-    return Cells(**outputs, grad=grad, backend=label, _build=_no_polygons, _integrate=_no_polygons)
+    kind = Cells if dim == 2 else Cells3
+    return kind(**outputs, grad=grad, backend=label, _build=_no_polygons, _integrate=_no_polygons)

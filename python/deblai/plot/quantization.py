@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import errors
 from .._extras import require
-from ..results import Cells
+from ..results import Cells, Cells3
 from ._axes import BLUE, INK, RED, clean, frame, new_axes, numpy, plane
 
 __all__ = ["cells", "sites", "stipple"]
@@ -50,6 +50,8 @@ def cells(
     >>> len(ax.collections[0].get_paths())
     30
     """
+    if isinstance(cells, Cells3):
+        raise errors.InvalidValue("[plot.cells] cells: expected cells of the plane, got cells of space")
     ax = new_axes(ax, "plot.cells", figsize=(5, 5))
     offsets, vertices = numpy(cells.offsets), np.asarray(numpy(cells.vertices), np.float64)
     full = np.flatnonzero(np.diff(offsets) > 2)

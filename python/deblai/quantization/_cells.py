@@ -27,7 +27,10 @@ class Problem(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """What the kernel wrote, its sums, the gradient in sites (None if not wanted), and where it ran."""
+    """What the kernel wrote, its sums, the gradient in sites (None if not wanted), and where it ran.
+
+    `count`: vertices of each cell (n,); in space vertices, facets and corners (n, 3).
+    """
 
     mass: Any
     centroid: Any
@@ -42,10 +45,14 @@ class Evaluation(NamedTuple):
 def evaluate(q: Problem, grad_sites: bool = False) -> Evaluation:
     """Run the kernel."""
     plan = _backend.plan(OPERATION, q.library.device(q.sites))
+    if len(q.lower) == 3:
+        from . import _solids
+
+        return _solids.evaluate(q, grad_sites, plan)
     return (_reference if plan.backend == "reference" else _compiled)(q, grad_sites, plan)
 
 
-def _arrays(q: Problem) -> list[Any]:
+def checked_arrays(q: Problem) -> list[Any]:
     """Return sites, psi and density as NumPy arrays whose entries have been checked."""
     arrays = [None if v is None else q.library.numpy(v) for v in (q.sites, q.psi, q.density)]
     for name, v in zip((*NAMES, "measure.values"), arrays, strict=True):
@@ -63,7 +70,7 @@ def _arrays(q: Problem) -> list[Any]:
 def _reference(q: Problem, grad_sites: bool, plan: _backend.Plan) -> Evaluation:
     from ..reference import laguerre
 
-    sites, psi, density = _arrays(q)
+    sites, psi, density = checked_arrays(q)
     density = None if density is None else density.astype(np.float64)
     c = laguerre.cells(sites, psi, q.lower, q.upper, q.periodic, density)
     value = float(c.second_moment.sum() - (0.0 if psi is None else psi @ c.mass))
@@ -84,7 +91,7 @@ def _reference(q: Problem, grad_sites: bool, plan: _backend.Plan) -> Evaluation:
 def _compiled(q: Problem, grad_sites: bool, plan: _backend.Plan) -> Evaluation:
     library, sites = q.library, q.sites
     view = library.view
-    views = _views(q)
+    views = views_of(q)
     n, dtype = sites.shape[0], library.dtype(sites)
     shapes = {"mass": (n,), "centroid": (n, 2), "second_moment": (n,), "count": (n,)}
     if grad_sites:
@@ -125,7 +132,7 @@ def _compiled(q: Problem, grad_sites: bool, plan: _backend.Plan) -> Evaluation:
     return finish(energy, value)
 
 
-def _views(q: Problem) -> tuple[Any, Any, Any]:
+def views_of(q: Problem) -> tuple[Any, Any, Any]:
     named = zip((*NAMES, "measure.values"), (q.sites, q.psi, q.density), strict=True)
     sites, psi, density = (view_of(OPERATION, name, q.library, v) for name, v in named)
     return sites, psi, density
@@ -133,6 +140,10 @@ def _views(q: Problem) -> tuple[Any, Any, Any]:
 
 def summarize(q: Problem, e: Evaluation, wanted: tuple[str, ...], tracked: Any = None) -> Cells:
     """Build the result. `tracked` is the value with a graph."""
+    if len(q.lower) == 3:
+        from . import _solids
+
+        return _solids.summarize(q, e, wanted, tracked)
     energy, value = q.library.scalars((e.energy, e.value), q.sites)
     complete = e.mass == e.mass
     gradients = {"sites": e.grad_sites, "psi": -e.mass if "psi" in wanted else None}
@@ -168,7 +179,7 @@ def facets(q: Problem, count: Any, plan: _backend.Plan) -> Facets:
         from ..reference import facets as edges
         from ..reference import laguerre
 
-        given, psi, density = _arrays(q)
+        given, psi, density = checked_arrays(q)
         fixed = (given, psi, q.lower, q.upper, q.periodic)
         f = edges.facets(laguerre.cells(*fixed).polygons, *fixed, density)
         whole = [library.device_array(v.astype(np.int64), sites) for v in (f.cell, f.across)]
@@ -180,7 +191,7 @@ def facets(q: Problem, count: Any, plan: _backend.Plan) -> Facets:
     offsets = library.device_array(begin, sites)
     try:
         _core.laguerre_facets(
-            *_views(q),
+            *views_of(q),
             q.lower,
             q.upper,
             q.periodic,

@@ -11,14 +11,17 @@ from .._array import JAX, NUMPY, TRACED, Library, gather, library_of
 from ..measures import Grid, UniformBox
 
 
-def plane(operation: str, measure: Any, periodic: Any) -> Any:
-    """Return the pixels of a measure of the plane, None for a uniform one."""
+def box(operation: str, measure: Any, periodic: Any, dims: tuple[int, ...] = (2,)) -> Any:
+    """Return the pixels of a measure of a box, None for a uniform one."""
     if not isinstance(measure, UniformBox | Grid):
         raise errors.InvalidType(
             f"[{operation}] measure: expected measures.UniformBox or measures.Grid, got {type(measure).__name__}"
         )
-    if measure.dim != 2:
-        raise errors.InvalidValue(f"[{operation}] measure: expected 2 dimensions, got {measure.dim}")
+    if measure.dim not in dims:
+        wanted = " or ".join(map(str, dims))
+        raise errors.InvalidValue(f"[{operation}] measure: expected {wanted} dimensions, got {measure.dim}")
+    if measure.dim == 3 and isinstance(measure, Grid):
+        raise errors.InvalidValue(f"[{operation}] measure: expected a UniformBox in 3 dimensions, got {measure}")
     sides = [b - a for a, b in zip(measure.lower, measure.upper, strict=True)]
     if not all(1e-100 < v < 1e100 for v in (*sides, *(1 + abs(v) for v in measure.lower))):
         raise errors.InvalidValue(
@@ -29,12 +32,12 @@ def plane(operation: str, measure: Any, periodic: Any) -> Any:
     return measure.values if isinstance(measure, Grid) else None
 
 
-def sites(operation: str, y: Any) -> None:
+def sites(operation: str, y: Any, dim: int = 2) -> None:
     """Check the shape of sites."""
     if y is None:
         raise errors.InvalidType(f"[{operation}] sites: expected an array, got None")
-    if y.ndim != 2 or y.shape[1] != 2 or y.shape[0] == 0:
-        raise errors.InvalidValue(f"[{operation}] sites: expected shape (n, 2) with n >= 1, got {tuple(y.shape)}")
+    if y.ndim != 2 or y.shape[1] != dim or y.shape[0] == 0:
+        raise errors.InvalidValue(f"[{operation}] sites: expected shape (n, {dim}) with n >= 1, got {tuple(y.shape)}")
 
 
 def like(operation: str, library: Library, arguments: dict[str, Any], density: Any) -> Any:

@@ -12,18 +12,19 @@ from . import _checks
 from ._cells import NAMES, OPERATION, Problem, evaluate, summarize
 
 UNIT_SQUARE = UniformBox((0.0, 0.0), (1.0, 1.0))
+UNIT_CUBE = UniformBox((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
 
 def laguerre(
     sites: Any, psi: Any = None, *, measure: Any = UNIT_SQUARE, periodic: bool = False, grad: Any = ()
 ) -> Cells:
-    r"""Exact cells of a Laguerre (power) diagram of the plane, and what they hold of a measure.
+    r"""Exact cells of a Laguerre (power) diagram of the plane or of space, and what they hold of a measure.
 
     .. math::
         V_i = \{x : |x - y_i|^2 - \psi_i \le |x - y_j|^2 - \psi_j \ \forall j\}
 
-    in the box of the measure or on its torus; Voronoi cells where all :math:`\psi_i` are equal [1]_ [2]_. With masses
-    :math:`m_i` and means :math:`b_i` of the cells,
+    in the box of the measure or on its torus; Voronoi cells where all :math:`\psi_i` are equal [1]_ [2]_ [3]_. With
+    masses :math:`m_i` and means :math:`b_i` of the cells,
 
     .. math::
         \mathrm{value} = \sum_i \int_{V_i} \bigl(|x - y_i|^2 - \psi_i\bigr) \, d\rho, \qquad
@@ -34,25 +35,26 @@ def laguerre(
 
     Parameters
     ----------
-    sites : array (n, 2)
+    sites : array (n, 2) or (n, 3)
         NumPy, PyTorch, JAX or CuPy, float32 or float64, any strides, read without a copy. They may lie outside of the
         box; on the torus they are wrapped.
     psi : array (n,), optional
         Same library, dtype and device. Zeros by default.
     measure : measures.UniformBox or measures.Grid, optional
-        Two-dimensional; the uniform probability on the unit square by default. It is divided by its total mass. Values
-        of a Grid are of the library and device of the sites.
+        Of the dimension of the sites; the uniform probability on the unit square or cube by default. It is divided by
+        its total mass. A Grid is two-dimensional, with values of the library and device of the sites.
     periodic : bool, default False
-        Take the box as a torus. Centroids and polygons are then near the site, not wrapped.
+        Take the box as a torus. Centroids, polygons and polyhedra are then near the site, not wrapped.
     grad : str or sequence of str or bool, default ()
         Which gradients of `value` to return in ``result.grad``: "sites", "psi", True for those of all arguments
         given.
 
     Returns
     -------
-    Cells
+    Cells or Cells3
         `mass`, `centroid`, `second_moment`, `empty`, `complete`, `energy`, `value`, and on demand polygons and
-        neighbours. For PyTorch and JAX, `value` is differentiable once in sites and psi.
+        neighbours; in space polyhedra, neighbours and the areas shared with them. For PyTorch and JAX, `value` is
+        differentiable once in sites and psi.
 
     Raises
     ------
@@ -61,7 +63,9 @@ def laguerre(
     InvalidType
         Mixed libraries, devices or dtypes; anything but float32 and float64; other measures.
     OutOfMemory
-        The workspace, about 53 bytes a site, 8 a pixel and 50 KiB a thread, would not fit.
+        The workspace, about 53 bytes a site (in space 70), 8 a pixel and 50 KiB a thread (120), would not fit.
+    BackendError
+        Sites in space on a GPU: their cells are computed on the CPU.
     Interrupted
         Ctrl-C; ``.result`` holds the cells done so far, the others have ``complete`` False and mass NaN.
 
@@ -72,7 +76,7 @@ def laguerre(
     0 and itself as centroid. Results do not depend on the number of threads, to the bit.
 
     Inside ``jax.jit``, ``grad``, ``value_and_grad`` and ``vmap`` it runs on the CPU, as `sliced.wasserstein` does, and
-    there are no polygons: their number of vertices is not known when JAX traces.
+    there are no polygons or polyhedra: their number of vertices is not known when JAX traces.
 
     References
     ----------
@@ -80,6 +84,7 @@ def laguerre(
        Algorithmica 1998.
     .. [2] B. Lévy, N. Bonneel, "Variational anisotropic surface meshing with Voronoi parallel linear enumeration",
        IMR 2012.
+    .. [3] N. Ray, D. Sokolov, S. Lefebvre, B. Lévy, "Meshless Voronoi on the GPU", ACM Trans. Graph. 37, 2018.
 
     Examples
     --------
@@ -99,10 +104,23 @@ def laguerre(
 
     >>> deblai.quantization.laguerre(sites, np.array([0.1, 0.0])).mass
     array([0.6, 0.4])
+
+    Space: the cell in the middle of a body-centred cube is a truncated octahedron.
+
+    >>> corners = np.stack(np.meshgrid(*[[0.0, 1.0]] * 3), -1).reshape(-1, 3)
+    >>> cells = deblai.quantization.laguerre(np.concatenate([corners, [[0.5, 0.5, 0.5]]]))
+    >>> cells.mass.round(4)
+    array([0.0625, 0.0625, 0.0625, 0.0625, 0.0625, 0.0625, 0.0625, 0.0625,
+           0.5   ])
+    >>> vertices, facets = cells.polyhedron(8)
+    >>> len(vertices), sorted(len(facet) for facet in facets)
+    (24, [4, 4, 4, 4, 4, 4, 6, 6, 6, 6, 6, 6, 6, 6])
     """
-    density = _checks.plane(OPERATION, measure, periodic)
     library, (sites, psi) = gather(OPERATION, {"sites": sites, "psi": psi}, traces=True)
-    _checks.sites(OPERATION, sites)
+    if measure is UNIT_SQUARE and sites is not None and tuple(sites.shape[1:]) == (3,):
+        measure = UNIT_CUBE
+    density = _checks.box(OPERATION, measure, periodic, (2, 3))
+    _checks.sites(OPERATION, sites, measure.dim)
     if psi is not None and tuple(psi.shape) != (sites.shape[0],):
         raise errors.InvalidValue(
             f"[{OPERATION}] psi: expected {sites.shape[0]} values to match sites, got shape {tuple(psi.shape)}"

@@ -126,7 +126,7 @@ def semidiscrete(
     >>> r.map(np.array([[0.59, 0.1], [0.61, 0.1]])).tolist()
     [0, 1]
     """
-    density = _checks.plane(OPERATION, measure, periodic)
+    density = _checks.box(OPERATION, measure, periodic)
     tol = _validate.real(OPERATION, "tol", tol)
     if tol < 0:
         raise errors.InvalidValue(f"[{OPERATION}] tol: expected at least 0, got {tol!r}")

@@ -6,10 +6,12 @@ from ._multimarginal import EpsilonPath, Expectation, MultimarginalBatch, Multim
 from ._quantization import Cells, Facets, Geometry, QuantizationResult, Stability
 from ._semidiscrete import SemidiscreteResult
 from ._sliced import FlowResult, SlicedResult
+from ._solids import Cells3, Solids
 from ._sparse import SeidlResult, SparseResult
 
 __all__ = [
     "Cells",
+    "Cells3",
     "EpsilonPath",
     "Expectation",
     "Facets",
@@ -21,6 +23,7 @@ __all__ = [
     "SeidlResult",
     "SemidiscreteResult",
     "SlicedResult",
+    "Solids",
     "SparseResult",
     "Stability",
 ]

@@ -92,7 +92,7 @@ class Cells:
     value: Any
     grad: dict[str, Any]
     backend: str
-    _build: Callable[[], Geometry]
+    _build: Callable[[], Any]
     _integrate: Callable[[], Facets]
 
     def __repr__(self) -> str:
@@ -105,7 +105,7 @@ class Cells:
         return f"Cells(n={n}, empty={empty}{partial}, energy={energy}, backend={self.backend!r})"
 
     @cached_property
-    def _geometry(self) -> Geometry:
+    def _geometry(self) -> Any:
         return self._build()
 
     @property

@@ -32,10 +32,10 @@ def laguerre(
 
 @laguerre.register_fake
 def _(sites, psi, density, lower, upper, periodic):  # type: ignore[no-untyped-def]
-    n = sites.shape[0]
-    count = sites.new_empty((n,), dtype=torch.int64)
+    n, dim = sites.shape
+    count = sites.new_empty((n,) if dim == 2 else (n, 3), dtype=torch.int64)
     sums = torch.empty(2, dtype=torch.float64, device="cpu")
-    one, pair = sites.new_empty((n,)), sites.new_empty((n, 2))
+    one, pair = sites.new_empty((n,)), sites.new_empty((n, dim))
     return sites.new_empty(()), one, pair, torch.empty_like(one), count, torch.empty_like(pair), sums
 
 

@@ -1,0 +1,70 @@
+// Exact cells of a Laguerre (power) diagram of space, in a box or on its torus, as laguerre.hpp in the plane:
+//   V_i = {x : |x - y_i|^2 - psi_i <= |x - y_j|^2 - psi_j for all j},
+// polyhedra that are clipped by the sites that can reach them, near ones first, found in a tree of boxes; nothing is
+// approximated and no number of neighbours is assumed. The measure is uniform.
+//   value = sum_i int_{V_i} (|x - y_i|^2 - psi_i) drho,   d value / d y_i = 2 m_i (y_i - b_i),   d value / d psi_i =
+//   -m_i
+// Clipping of cells of their own: Ray, Sokolov, Lefebvre and Levy, ACM TOG 37 (2018); Basselin et al., CGF 40 (2021).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "deblai/error.hpp"
+#include "deblai/laguerre.hpp"
+#include "deblai/parallel.hpp"
+#include "deblai/view.hpp"
+
+namespace deblai::laguerre3 {
+
+using laguerre::Summary;
+
+template <class T>
+struct Problem {
+    Matrix<const T> sites;  // (n, 3); anywhere: on the torus they are wrapped
+    Vector<const T> psi;    // (n,); null: zeros
+    double lower[3], upper[3];
+    bool periodic = false;
+};
+
+// Of equal sites with equal psi the first has the cell. An empty cell has mass 0, no vertices and its site as centroid.
+template <class T>
+struct Output {
+    Vector<T> mass;
+    Matrix<T> centroid;           // near the site, also on the torus
+    Vector<T> second_moment;      // int |x - y_i|^2 drho
+    Matrix<std::int64_t> counts;  // (n, 3): vertices, facets, corners of all facets
+    Matrix<T> grad_sites;         // of value; null: not wanted
+};
+
+// Throws InvalidValue where shapes do not fit; every backend's first step.
+template <class T>
+void require_shapes(const Problem<T>& problem);
+
+// Throws InvalidValue for NaN or infinite entries. After a stop, mass and centroid of the cells that were not done are
+// NaN, as energy and value then are.
+template <class T>
+Summary cells(const Problem<T>& problem, const Output<T>& output, const Control& control = {});
+
+// The polyhedra. Row i of `offsets` (n + 1, 3) holds the running sums of Output::counts, from a call with the same
+// problem and instruction set: where the vertices, facets and corners of cell i begin.
+template <class T>
+struct Polyhedra {
+    Matrix<const std::int64_t> offsets;
+    Matrix<T> vertices;
+    Vector<std::int64_t> neighbours;     // of each facet the site across, -1 for the border of the box
+    Vector<T> areas;                     // of each facet
+    Vector<std::int64_t> facet_offsets;  // corners facet_offsets(f) .. facet_offsets(f + 1) are those of facet f,
+    Vector<std::int64_t> corners;        // rows of `vertices`, counter-clockwise from outside
+};
+
+// Cells without vertices are not computed. Returns the number of cells done.
+template <class T>
+index_t polyhedra(const Problem<T>& problem, const Polyhedra<T>& output, const Control& control = {});
+
+// Bytes that one call allocates: about 70 for a site and 120 KiB for a thread. Cells of more than 256 vertices want 230
+// bytes more for each.
+template <class T>
+std::size_t workspace_bytes(const Problem<T>& problem, int threads);
+
+}  // namespace deblai::laguerre3

@@ -1,0 +1,274 @@
+#include "laguerre3-tree.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+namespace deblai::laguerre3 {
+namespace {
+
+constexpr double infinity = std::numeric_limits<double>::infinity();
+constexpr index_t site_task = 8192;
+
+struct Box {
+    double low[3] = {infinity, infinity, infinity}, high[3] = {-infinity, -infinity, -infinity};
+
+    void add(const double (&p)[3]) {
+        for (int k = 0; k < 3; ++k) {
+            low[k] = std::min(low[k], p[k]);
+            high[k] = std::max(high[k], p[k]);
+        }
+    }
+    double size() const { return std::max({high[0] - low[0], high[1] - low[1], high[2] - low[2]}); }
+};
+
+// Sites in the caller's order as doubles, on the torus wrapped into the box.
+template <class T>
+struct Sites {
+    const Problem<T>& q;
+
+    void get(index_t i, double (&p)[3]) const {
+        for (int k = 0; k < 3; ++k) {
+            p[k] = static_cast<double>(q.sites(i, k));
+            if (q.periodic) p[k] = laguerre::wrapped(p[k], q.lower[k], q.upper[k]);
+        }
+    }
+    double psi(index_t i) const { return q.psi ? static_cast<double>(q.psi(i)) : 0.0; }
+};
+
+using Entry = std::uint64_t;  // key, then site
+constexpr std::uint32_t site_of(Entry e) { return static_cast<std::uint32_t>(e); }
+constexpr std::uint32_t key_of(Entry e) { return static_cast<std::uint32_t>(e >> 32); }
+
+// Stable, by digits of the key.
+void radix_sort(Entry* entry, Entry* other, index_t count, int bits) {
+    constexpr int digit = 11;
+    Entry* const home = entry;
+    for (int shift = 32; shift < 32 + bits; shift += digit) {
+        index_t start[1 << digit] = {};
+        for (index_t i = 0; i < count; ++i) ++start[entry[i] >> shift & ((1 << digit) - 1)];
+        index_t sum = 0;
+        for (index_t& s : start) sum += std::exchange(s, sum);
+        for (index_t i = 0; i < count; ++i) other[start[entry[i] >> shift & ((1 << digit) - 1)]++] = entry[i];
+        std::swap(entry, other);
+    }
+    if (entry != home) std::copy(entry, entry + count, home);
+}
+
+// Orders the sites that entries name along the curve through their own bounding box; those that share a place of the
+// curve once more among themselves, so that clusters of any size and depth are resolved.
+template <class T>
+class Order {
+public:
+    Order(const Sites<T>& sites, Entry* other, Team& team) : sites_(sites), other_(other), team_(team) {}
+
+    void sort(Entry* entry, index_t count) {
+        if (count <= lanes) return;
+        const Box box = bounds(entry, count);
+        const int levels =
+            std::clamp(static_cast<int>(std::bit_width(static_cast<std::uint64_t>(count))) / 3 + 2, 3, 10);
+        const double scale = std::ldexp(1.0, levels) / box.size(), most = std::ldexp(1.0, levels) - 1;
+        if (!(scale < infinity) || team_.stopped()) return;  // one point
+        each_task(count, [&](index_t begin, index_t end) {
+            for (index_t i = begin; i < end; ++i) {
+                double p[3];
+                sites_.get(site_of(entry[i]), p);
+                std::uint32_t at[3];
+                for (int k = 0; k < 3; ++k)
+                    at[k] = static_cast<std::uint32_t>(std::min((p[k] - box.low[k]) * scale, most));
+                entry[i] = hilbert3(at, levels) << 32 | site_of(entry[i]);
+            }
+        });
+        radix_sort(entry, other_, count, 3 * levels);
+        for (index_t i = 0, end = 0; i < count; i = end) {
+            while (end < count && key_of(entry[end]) == key_of(entry[i])) ++end;
+            if (end - i > 2 * lanes) sort(entry + i, end - i);
+        }
+    }
+
+private:
+    template <class F>
+    void each_task(index_t count, const F& f) {
+        if (count <= site_task) return f(0, count);
+        team_.run((count + site_task - 1) / site_task,
+                  [&](index_t task, int) { f(task * site_task, std::min(count, (task + 1) * site_task)); });
+    }
+
+    Box bounds(const Entry* entry, index_t count) const {
+        Box box;
+        double p[3];
+        for (index_t i = 0; i < count; ++i) {
+            sites_.get(site_of(entry[i]), p);
+            box.add(p);
+        }
+        return box;
+    }
+
+    const Sites<T>& sites_;
+    Entry* other_;
+    Team& team_;
+};
+
+// Boxes and largest psi of up to eight children; those past the end are nowhere.
+template <class Summarize>
+void fill(Node& node, index_t first, index_t count, const Summarize& summarize) {
+    for (int c = 0; c < lanes; ++c) {
+        Box box;
+        double psi = -infinity;
+        if (first + c < count) summarize(first + c, box, psi);
+        for (int k = 0; k < 3; ++k) {
+            node.low[k][c] = box.low[k];
+            node.high[k][c] = box.high[k];
+        }
+        node.psi[c] = psi;
+    }
+}
+
+void summarize(const Node& n, Box& box, double& psi) {
+    for (int c = 0; c < lanes; ++c) {
+        box.add({n.low[0][c], n.low[1][c], n.low[2][c]});
+        box.add({n.high[0][c], n.high[1][c], n.high[2][c]});
+        psi = std::max(psi, n.psi[c]);
+    }
+}
+
+// Slopes g with a g = b, a symmetric and positive definite.
+void solve(const double (&a)[3][3], const double (&b)[3], double (&g)[3]) {
+    const auto minor = [&](int i, int j) {
+        const int p = (i + 1) % 3, q = (i + 2) % 3, r = (j + 1) % 3, s = (j + 2) % 3;
+        return a[p][r] * a[q][s] - a[p][s] * a[q][r];
+    };
+    const double det = a[0][0] * minor(0, 0) + a[0][1] * minor(0, 1) + a[0][2] * minor(0, 2);
+    for (int i = 0; i < 3; ++i) g[i] = (minor(0, i) * b[0] + minor(1, i) * b[1] + minor(2, i) * b[2]) / det;
+}
+
+// Fits the plane of child c to its sites, begin .. end of the scene. Nodes of many sites keep a level one: those far up
+// the tree are visited anyway.
+void fit_plane(const Leaf* leaf, index_t begin, index_t end, int level, Node& node, int c) {
+    constexpr int fitted_levels = 3;
+    for (int k = 0; k < 3; ++k) node.slope[k][c] = 0;
+    node.rest[c] = node.psi[c];
+    if (level >= fitted_levels || end - begin < 4) return;
+    const double count = static_cast<double>(end - begin);
+    const auto offset = [&](index_t i, int k) { return leaf[i / lanes].at[k][i % lanes] - node.centre(k, c); };
+    double mean[3] = {}, p = 0;
+    for (index_t i = begin; i < end; ++i) {
+        for (int k = 0; k < 3; ++k) mean[k] += offset(i, k) / count;
+        p += leaf[i / lanes].psi[i % lanes] / count;
+    }
+    double a[3][3] = {}, b[3] = {}, g[3];
+    for (index_t i = begin; i < end; ++i)
+        for (int k = 0; k < 3; ++k) {
+            const double u = offset(i, k) - mean[k];
+            for (int l = 0; l < 3; ++l) a[k][l] += u * (offset(i, l) - mean[l]);
+            b[k] += u * (leaf[i / lanes].psi[i % lanes] - p);
+        }
+    const double ridge = 1e-6 * (a[0][0] + a[1][1] + a[2][2]);
+    for (int k = 0; k < 3; ++k) a[k][k] += ridge;
+    solve(a, b, g);
+    for (const double v : g)
+        if (!(std::abs(v) < laguerre::most_slope)) return;
+    double rest = -infinity;
+    for (index_t i = begin; i < end; ++i) {
+        double r = leaf[i / lanes].psi[i % lanes];
+        for (int k = 0; k < 3; ++k) r -= g[k] * offset(i, k);
+        rest = std::max(rest, r);
+    }
+    for (int k = 0; k < 3; ++k) node.slope[k][c] = g[k];
+    node.rest[c] = rest;
+}
+
+// The images of the tree around the torus; places of the groups without one are nowhere.
+void set_images(Scene& scene, const Node& root) {
+    Box all;
+    scene.psi_max = -infinity;
+    summarize(root, all, scene.psi_max);
+    for (int i = 0; i <= middle; ++i) {
+        const bool real = i < images;
+        const int cell = i + (i >= images / 2), step[3] = {cell % 3 - 1, cell / 3 % 3 - 1, cell / 9 - 1};
+        Node* const node = i < middle ? &scene.image[i / lanes] : nullptr;
+        for (int k = 0; k < 3; ++k) {
+            scene.shift[i][k] = real ? step[k] * (scene.upper[k] - scene.lower[k]) : 0.0;
+            if (!node) continue;
+            node->low[k][i % lanes] = real ? all.low[k] + scene.shift[i][k] : infinity;
+            node->high[k][i % lanes] = real ? all.high[k] + scene.shift[i][k] : -infinity;
+            node->slope[k][i % lanes] = 0;
+        }
+        if (node) node->psi[i % lanes] = node->rest[i % lanes] = real ? scene.psi_max : -infinity;
+    }
+}
+
+}  // namespace
+
+std::size_t Tree::bytes(index_t sites) {
+    const Shape shape(sites);
+    return sizeof(Leaf) * shape.leaves + sizeof(Node) * shape.nodes + sizeof(std::int32_t) * sites +
+           2 * sizeof(Entry) * sites;
+}
+
+template <class T>
+Tree::Tree(const Problem<T>& q, Scene& scene, Team& team) {
+    const index_t n = q.sites.rows;
+    const Shape shape(n);
+    const Sites<T> sites{q};
+    leaves_ = allocate(sizeof(Leaf) * shape.leaves);
+    nodes_ = allocate(sizeof(Node) * shape.nodes);
+    ids_ = allocate(sizeof(std::int32_t) * n);
+    Leaf* const leaf = reinterpret_cast<Leaf*>(leaves_.get());
+    Node* const node = reinterpret_cast<Node*>(nodes_.get());
+    std::int32_t* const id = reinterpret_cast<std::int32_t*>(ids_.get());
+    {
+        const Buffer entries = allocate(2 * sizeof(Entry) * n);
+        Entry* const entry = reinterpret_cast<Entry*>(entries.get());
+        for (index_t i = 0; i < n; ++i) entry[i] = i;
+        Order<T>(sites, entry + n, team).sort(entry, n);
+        for (index_t i = 0; i < n; ++i) id[i] = static_cast<std::int32_t>(site_of(entry[i]));
+    }
+    constexpr index_t leaf_task = site_task / lanes;
+    team.run((shape.leaves + leaf_task - 1) / leaf_task, [&](index_t task, int) {
+        for (index_t l = task * leaf_task; l < std::min(shape.leaves, (task + 1) * leaf_task); ++l)
+            for (index_t c = 0; c < lanes; ++c) {
+                const index_t place = l * lanes + c;
+                double p[3] = {infinity, infinity, infinity};
+                if (place < n) sites.get(id[place], p);
+                for (int k = 0; k < 3; ++k) leaf[l].at[k][c] = p[k];
+                leaf[l].psi[c] = place < n ? sites.psi(id[place]) : 0.0;
+            }
+    });
+    index_t count = shape.leaves, below_child = lanes;  // sites below a child
+    for (int level = 0; level < shape.levels; ++level, below_child *= lanes) {
+        const Node* const below = level > 0 ? node + shape.first[level - 1] : nullptr;
+        const index_t parents = (count + lanes - 1) / lanes;
+        constexpr index_t node_task = 64;
+        team.run((parents + node_task - 1) / node_task, [&](index_t task, int) {
+            for (index_t p = task * node_task; p < std::min(parents, (task + 1) * node_task); ++p) {
+                Node& parent = node[shape.first[level] + p];
+                fill(parent, p * lanes, count, [&](index_t c, Box& box, double& psi) {
+                    if (below) return summarize(below[c], box, psi);
+                    for (index_t k = 0; k < std::min<index_t>(lanes, n - c * lanes); ++k) {
+                        box.add({leaf[c].at[0][k], leaf[c].at[1][k], leaf[c].at[2][k]});
+                        psi = std::max(psi, leaf[c].psi[k]);
+                    }
+                });
+                for (index_t c = p * lanes; c < std::min(count, (p + 1) * lanes); ++c)
+                    fit_plane(leaf, c * below_child, std::min(n, (c + 1) * below_child), q.psi ? level : max_levels,
+                              parent, static_cast<int>(c % lanes));
+            }
+        });
+        count = parents;
+    }
+    scene.leaf = leaf;
+    scene.node = node;
+    scene.id = id;
+    scene.size = n;
+    std::copy_n(shape.first, shape.levels, scene.level);
+    scene.levels = shape.levels;
+    set_images(scene, node[shape.first[shape.levels - 1]]);
+}
+
+template Tree::Tree(const Problem<float>&, Scene&, Team&);
+template Tree::Tree(const Problem<double>&, Scene&, Team&);
+
+}  // namespace deblai::laguerre3

@@ -1,0 +1,2 @@
+#define DEBLAI_LEVEL baseline
+#include "../laguerre/solid/laguerre3-inl.hpp"

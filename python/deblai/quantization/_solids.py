@@ -1,0 +1,163 @@
+"""One evaluation of the laguerre3 kernel, cells of space, on checked arrays; see _cells for those of the plane."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import _backend, _core, errors
+from ..results import Cells3, Solids
+from ._cells import OPERATION, Evaluation, Problem, checked_arrays, views_of
+
+
+def evaluate(q: Problem, grad_sites: bool, plan: _backend.Plan) -> Evaluation:
+    """Run the kernel."""
+    if plan.backend == "cuda":
+        raise errors.BackendError(
+            f"[{OPERATION}] sites: cells of 3 dimensions are computed on the CPU, got arrays on "
+            f"{q.library.device(q.sites)}; copy them to the CPU"
+        )
+    return (_reference if plan.backend == "reference" else _compiled)(q, grad_sites, plan)
+
+
+def _reference(q: Problem, grad_sites: bool, plan: _backend.Plan) -> Evaluation:
+    from ..reference import laguerre3
+
+    sites, psi, _ = checked_arrays(q)
+    c = laguerre3.cells(sites, psi, q.lower, q.upper, q.periodic)
+    counts = np.diff(laguerre3.polyhedra(c, sites).offsets, axis=0)
+    value = float(c.second_moment.sum() - (0.0 if psi is None else psi @ c.mass))
+    export = q.library.export
+    gradient = export(2 * c.mass[:, None] * (sites - c.centroid), q.sites) if grad_sites else None
+    return Evaluation(
+        export(c.mass, q.sites),
+        export(c.centroid, q.sites),
+        export(c.second_moment, q.sites),
+        q.library.device_array(counts, q.sites),
+        gradient,
+        float(c.second_moment.sum()),
+        value,
+        plan,
+    )
+
+
+def _compiled(q: Problem, grad_sites: bool, plan: _backend.Plan) -> Evaluation:
+    library, sites = q.library, q.sites
+    view = library.view
+    site_view, psi_view, _ = views_of(q)
+    n, dtype = sites.shape[0], library.dtype(sites)
+    if n > 1_000_000:
+        _backend.require_memory(OPERATION, _core.laguerre3_workspace(site_view, psi_view, plan.threads))
+    shapes = {"mass": (n,), "centroid": (n, 3), "second_moment": (n,), "count": (n, 3)}
+    if grad_sites:
+        shapes["grad_sites"] = (n, 3)
+    kinds = {name: "int64" if name == "count" else dtype for name in shapes}
+    out = {name: library.empty(shape, kinds[name], sites) for name, shape in shapes.items()}
+
+    def finish(energy: float, value: float) -> Evaluation:
+        done = {name: library.finish(v, sites) for name, v in out.items()}
+        grad = done.get("grad_sites")
+        return Evaluation(
+            done["mass"], done["centroid"], done["second_moment"], done["count"], grad, energy, value, plan
+        )
+
+    mass, centroid, second, count = (view(out[name], True) for name in list(shapes)[:4])
+    gradient = view(out["grad_sites"], True) if grad_sites else None
+    arguments = (site_view, psi_view, q.lower, q.upper, q.periodic, mass, centroid, second, count, gradient)
+    try:
+        _, energy, value = _core.laguerre3(*arguments, plan.threads, plan.simd)
+    except KeyboardInterrupt:
+        partial = finish(np.nan, np.nan)
+        done = int((partial.mass == partial.mass).sum())
+        raise errors.Interrupted(
+            f"[{OPERATION}] interrupted after {done} of {n} cells", summarize(q, partial, ()) if done else None
+        ) from None
+    return finish(energy, value)
+
+
+def summarize(q: Problem, e: Evaluation, wanted: tuple[str, ...], tracked: Any = None) -> Cells3:
+    """Build the result. `tracked` is the value with a graph."""
+    energy, value = q.library.scalars((e.energy, e.value), q.sites)
+    complete = e.mass == e.mass
+    gradients = {"sites": e.grad_sites, "psi": -e.mass if "psi" in wanted else None}
+    # The polyhedra are those of the sites as they are now, whatever becomes of the caller's array.
+    kept = q._replace(sites=q.library.copy(q.sites), psi=None if q.psi is None else q.library.copy(q.psi))
+    return Cells3(
+        e.mass,
+        e.centroid,
+        e.second_moment,
+        complete & (e.count[:, 0] == 0),
+        complete,
+        energy,
+        value if tracked is None else tracked,
+        {name: gradients[name] for name in wanted},
+        e.plan.label,
+        lambda: solids(kept, e.count, e.plan),
+        _no_facets,
+        e.count,
+    )
+
+
+def _no_facets() -> Any:
+    raise errors.InvalidValue(f"[{OPERATION}] facets: expected cells of the plane; those of space have areas")
+
+
+def solids(q: Problem, counts: Any, plan: _backend.Plan) -> Solids:
+    """Compute the polyhedra whose numbers of vertices, facets and corners are known."""
+    library, sites = q.library, q.sites
+    begin = np.zeros((sites.shape[0] + 1, 3), np.int64)
+    np.cumsum(library.numpy(counts), axis=0, out=begin[1:])
+
+    def starts(k: int) -> Any:
+        return library.device_array(np.ascontiguousarray(begin[:, k]), sites)
+
+    if plan.backend == "reference":
+        from ..reference import laguerre3
+
+        given = library.numpy(sites)
+        psi = None if q.psi is None else library.numpy(q.psi)
+        p = laguerre3.polyhedra(laguerre3.cells(given, psi, q.lower, q.upper, q.periodic), given)
+        whole, real = library.device_array, library.export
+        return Solids(
+            starts(0),
+            real(p.vertices, sites),
+            starts(1),
+            whole(p.neighbours, sites),
+            real(p.areas, sites),
+            whole(p.facet_offsets, sites),
+            whole(p.corners, sites),
+        )
+    n_vertices, n_facets, n_corners = (int(v) for v in begin[-1])
+    dtype = library.dtype(sites)
+    out = [
+        library.empty(shape, kind, sites)
+        for shape, kind in (
+            ((n_vertices, 3), dtype),
+            ((n_facets,), "int64"),
+            ((n_facets,), dtype),
+            ((n_facets + 1,), "int64"),
+            ((n_corners,), "int64"),
+        )
+    ]
+    offsets = library.device_array(begin, sites)
+    vertices, neighbours, areas, facet_offsets, corners = (library.view(v, True) for v in out)
+    arguments = (
+        library.view(sites),
+        None if q.psi is None else library.view(q.psi),
+        q.lower,
+        q.upper,
+        q.periodic,
+        library.view(offsets),
+        vertices,
+        neighbours,
+        areas,
+        facet_offsets,
+        corners,
+    )
+    try:
+        _core.laguerre3_polyhedra(*arguments, plan.threads, plan.simd)
+    except KeyboardInterrupt:
+        raise errors.Interrupted(f"[{OPERATION}] interrupted in the polyhedra") from None
+    done = [library.finish(v, sites) for v in out]
+    return Solids(starts(0), done[0], starts(1), *done[1:])
