@@ -193,9 +193,9 @@ def test_other_exponents(law, p):
 @pytest.mark.parametrize("p", [1, 1.5, 2, 3.5])
 def test_derivatives(p):
     """The Hessian is that of the gradient, and the gradient that of the energy, by differences."""
-    from deblai.quantization._law_line import LawLine
-    from deblai.quantization._newton_line import Point
-    from deblai.quantization._pixel_line import PixelLine
+    from deblai.quantization._line.law import LawLine
+    from deblai.quantization._line.newton import Point
+    from deblai.quantization._line.pixels import PixelLine
 
     rng = np.random.default_rng(0)
     pixels = PixelLine(np.linspace(-4, 4, 1001), 1 + np.cos(np.linspace(-2, 2, 1000)))

@@ -9,7 +9,7 @@ import jax
 
 from .. import _backend, errors
 from .._array import NUMPY
-from ..quantization._solution import OPERATION, Problem
+from ..quantization._transport.solution import OPERATION, Problem
 from ..results import SemidiscreteResult
 from ._callback import call
 
@@ -22,7 +22,7 @@ class _Host:
     callback: Any
 
     def __call__(self, arrays: dict[str, Any], wanted: tuple[str, ...]) -> tuple[list[Any], dict[str, Any]]:
-        from ..quantization._semidiscrete import run
+        from ..quantization._transport.semidiscrete import run
 
         sites, masses, init, density = (arrays[name] for name in ("sites", "masses", "init", "measure.values"))
         r = run(Problem.of(NUMPY, sites, masses, init, density, *self.fixed), NUMPY, sites, masses, self.callback)

@@ -5,6 +5,6 @@ from __future__ import annotations
 from ._laguerre import laguerre
 from ._lloyd import LloydState, lloyd
 from ._quantize import QuantizeState, quantize
-from ._semidiscrete import SemidiscreteState, semidiscrete
+from ._transport.semidiscrete import SemidiscreteState, semidiscrete
 
 __all__ = ["LloydState", "QuantizeState", "SemidiscreteState", "laguerre", "lloyd", "quantize", "semidiscrete"]

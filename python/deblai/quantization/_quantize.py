@@ -12,9 +12,9 @@ from .. import _rng, _validate, errors
 from .._array import NUMPY, gather
 from ..measures import Grid, Law, Samples, UniformBox
 from ..results import QuantizationResult
-from ._line import OPERATION, Line
-from ._quadrature import Array
-from ._solve_line import LineProblem
+from ._line.line import OPERATION, Line
+from ._line.quadrature import Array
+from ._line.solve import LineProblem
 
 
 class QuantizeState(NamedTuple):
@@ -226,8 +226,8 @@ def _line(measure: Any, p: float) -> tuple[Line, Any, Any]:
             f"[{OPERATION}] measure: expected dimension 1, got {measure.dim}: use quantization.lloyd, or "
             f"quantization.laguerre for the cells of given sites"
         )
-    from ._law_line import LawLine
-    from ._pixel_line import PixelLine
+    from ._line.law import LawLine
+    from ._line.pixels import PixelLine
 
     if isinstance(measure, Law):
         return LawLine(measure, p), NUMPY, np.zeros(1)

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from .._extras import require
-from ..results import Stability
-from ._line import OPERATION, Line
-from ._newton_line import Descent, Point, centres
-from ._quadrature import Array
+from ..._extras import require
+from ...results import Stability
+from .line import OPERATION, Line
+from .newton import Descent, Point, centres
+from .quadrature import Array
 
 Called = Callable[[int, Array, float, float], bool | None]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..measures import Grid, UniformBox
-from ._line import Halves, segments
-from ._quadrature import Array
+from ...measures import Grid, UniformBox
+from .line import Halves, segments
+from .quadrature import Array
 
 
 class PixelLine:

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import _core, _dlpack
-from ._diagram import Diagram
+from ... import _core, _dlpack
+from .diagram import Diagram
 
 Array = np.ndarray[Any, Any]
 

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._diagram import Diagram, Scene
-from ._multigrid import direction, dot
+from .diagram import Diagram, Scene
+from .multigrid import direction, dot
 
 Array = np.ndarray[Any, Any]
 

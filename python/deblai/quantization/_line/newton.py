@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import errors
-from .._extras import require
-from ._line import OPERATION, Halves, Line
-from ._quadrature import Array
+from ... import errors
+from ..._extras import require
+from .line import OPERATION, Halves, Line
+from .quadrature import Array
 
 ULP = float(np.finfo(np.float64).eps)
 

@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from ._quadrature import Array, Segments
+from .quadrature import Array, Segments
 
 OPERATION = "quantization.quantize"
 

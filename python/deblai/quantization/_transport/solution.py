@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import _backend, _extras, errors
-from .._array import Library
-from ..measures import Grid, UniformBox
-from ._diagram import Scene
-from ._newton import Newton
-from ._start import filled, start
+from ... import _backend, _extras, errors
+from ..._array import Library
+from ...measures import Grid, UniformBox
+from .diagram import Scene
+from .newton import Newton
+from .start import filled, start
 
 Array = np.ndarray[Any, Any]
 
@@ -63,7 +63,7 @@ class Problem(NamedTuple):
         """Return points of the torus in its box; others as they are."""
         if not self.periodic:
             return x
-        from ..reference.laguerre import wrap
+        from ...reference.laguerre import wrap
 
         return wrap(x, np.array(self.lower), np.array(self.upper))
 
@@ -204,7 +204,7 @@ def _largest_empty(q: Problem, scene: Scene, psi: Array, others: Array) -> Array
 
     It is the least of |x - y|^2 - min_i (|x - y_i|^2 - psi_i), which is least at a vertex.
     """
-    from ._laguerre import laguerre
+    from .._laguerre import laguerre
 
     with _backend.use_backend(scene.plan.backend):
         cells = laguerre(scene.sites, psi, measure=q.measure(), periodic=q.periodic)

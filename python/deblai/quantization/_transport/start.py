@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ._diagram import Scene
+from .diagram import Scene
 
 Array = np.ndarray[Any, Any]
 
@@ -50,7 +50,7 @@ def filled(scene: Scene, wanted: Array, psi: Array, max_iter: int) -> Array:
     Where the density has holes, a share of the uniform one fills them, and falls while Newton's method follows: a cell
     that has its mass under the mixture has some of the density's own once the share is less than what is wanted.
     """
-    from ._newton import Newton  # its states are this module's
+    from .newton import Newton  # its states are this module's
 
     share, density = 1.0, scene.density
     while density is not None and not scene.cells(psi).mass.min() > 0:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._extras import require
+from ..._extras import require
 
 Array = np.ndarray[Any, Any]
 NODES, BLOCK, DEEPEST = 8, 1 << 14, 60

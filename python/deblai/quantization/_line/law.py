@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import errors
-from .._extras import require
-from .._law import Law
-from ._line import OPERATION, Halves, segments
-from ._logconcave import log_concave
-from ._quadrature import Array, Segments, integrate
+from ... import errors
+from ..._extras import require
+from ..._law import Law
+from .line import OPERATION, Halves, segments
+from .logconcave import log_concave
+from .quadrature import Array, Segments, integrate
 
 NEGLIGIBLE = 1e-19  # of the largest dyadic piece of a tail
 

@@ -6,12 +6,12 @@ import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from .. import _backend, _validate, errors
-from .._array import TORCH, TRACED, Library, gather
-from ..measures import UniformBox
-from ..results import SemidiscreteResult
-from . import _checks
-from ._solution import OPERATION, Problem, Solution, solve
+from ... import _backend, _validate, errors
+from ..._array import TORCH, TRACED, Library, gather
+from ...measures import UniformBox
+from ...results import SemidiscreteResult
+from .. import _checks
+from .solution import OPERATION, Problem, Solution, solve
 
 UNIT_SQUARE = UniformBox((0.0, 0.0), (1.0, 1.0))
 
@@ -148,7 +148,7 @@ def semidiscrete(
         raise errors.InvalidType(f"[{OPERATION}] sites: expected arrays on the CPU, got {library.device(sites)}")
     box = tuple(measure.lower), tuple(measure.upper), bool(periodic)
     if library is TRACED:
-        from ..jax import semidiscrete as adapter
+        from ...jax import semidiscrete as adapter
 
         return adapter.semidiscrete(sites, masses, init, density, *box, tol, max_iter, callback)
     q = Problem.of(library, sites, masses, init, density, *box, tol, max_iter)
@@ -188,10 +188,10 @@ def _result(
     (value,) = library.scalars([s.value], sites)
     grad = {"sites": library.export(s.grad_sites, sites), "masses": library.export(s.grad_masses, sites)}
     if library is TORCH:
-        from ..torch import semidiscrete as operator
+        from ...torch import semidiscrete as operator
 
         value = operator.attached(value, sites, masses, grad)
-    from ._laguerre import laguerre
+    from .._laguerre import laguerre
 
     def assign(x: Any) -> Any:
         points_of, (points,) = gather(OPERATION, {"x": x})

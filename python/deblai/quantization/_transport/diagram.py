@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import _backend, _core, _dlpack
+from ... import _backend, _core, _dlpack
 
 Array = np.ndarray[Any, Any]
 
@@ -66,8 +66,8 @@ class Scene(NamedTuple):
             room = entries
 
     def _reference(self, psi: Array) -> Diagram:
-        from ..reference import facets as edges
-        from ..reference import laguerre
+        from ...reference import facets as edges
+        from ...reference import laguerre
 
         c = laguerre.cells(self.sites, psi, self.lower, self.upper, self.periodic, self.density)
         given = (self.sites, psi, self.lower, self.upper, self.periodic)

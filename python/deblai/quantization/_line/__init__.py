@@ -1,0 +1,1 @@
+"""Quantizers of measures of the line."""

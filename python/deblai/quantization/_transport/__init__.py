@@ -1,0 +1,1 @@
+"""Semi-discrete transport: a density of the plane to weighted points."""
