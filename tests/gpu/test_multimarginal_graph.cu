@@ -186,7 +186,7 @@ template <class T>
 void compare_minima(const Arrays<T>& arrays, const std::vector<double>& potentials) {
     const std::string what = name<T>(arrays.c);
     const Views<T> host(arrays, false), device(arrays, true);
-    const Minimum want = cpu::minimum(host.problem, potentials.data(), 1),
+    const Minimum want = cpu::minimum(host.problem, potentials.data(), {1}),
                   got = gpu::graph_minimum(device.problem, potentials.data(), nullptr, 0);
     const double scale = 1e-12 * (1 + std::abs(want.value));
     expect(got.exact && got.nodes == want.nodes, what + ": exact minimum");
@@ -367,7 +367,7 @@ void compare_errors() {
         const std::string here = message([&] { sweep(arrays, schedule, true); });
         expect(on_cpu == here && on_cpu != "no error", "'" + on_cpu + "' on the CPU, '" + here + "' here");
         const Views<T> host(arrays, false), device(arrays, true);
-        const std::string there = message([&] { cpu::minimum(host.problem, f.data(), 1); });
+        const std::string there = message([&] { cpu::minimum(host.problem, f.data(), {1}); });
         const std::string minimum = message([&] { gpu::graph_minimum(device.problem, f.data(), nullptr, 0); });
         expect(there == minimum, "'" + there + "' on the CPU, '" + minimum + "' here");
     };
