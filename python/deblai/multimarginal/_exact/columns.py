@@ -67,10 +67,10 @@ class Pricer:
             found = at[None, :].astype(np.int32) if value < threshold else np.empty((0, count), np.int32)
             return Least(min(value, threshold), True, found)
         view, plan = _dlpack.view, self.plan
-        problem: tuple[Any, ...] = ([None], [None], [view(self.costs)], [len(potential)], count, 0, 1.0, 1.0, 1.0, None)
-        lower, _, exact, *_, tuples = _core.multimarginal_minimum(
-            *problem, view(np.array(potential), True), budget, threshold, True, plan.threads, plan.simd
-        )
+        problem = ([None], [None], [view(self.costs)], [len(potential)], count, 0, 1.0, 1.0, 1.0, None)
+        wanted = (view(np.array(potential), True), budget, threshold, True)
+        given: tuple[Any, ...] = (*problem, *wanted, plan.threads, plan.simd)
+        lower, _, exact, *_, tuples = _core.multimarginal_minimum(*given)
         return Least(lower, exact, np.array(tuples, np.int32).reshape(-1, count))
 
     def _price(self, potential: Array, parents: Array, pairs: bool, gain: Array, to: Array) -> None:
