@@ -27,7 +27,7 @@ def genetic(
     init: Any = "auto",
     rng: Any = None,
     certify: bool = True,
-    budget: int = 200_000,
+    budget: int = 400_000,
     callback: Callable[[GeneticState], bool | None] | None = None,
 ) -> SparseResult:
     r"""Optimal transport of N equal marginals without regularisation, by genetic column generation.
@@ -68,7 +68,7 @@ def genetic(
         For random orders.
     certify : bool, default True
         Compute `lower`, and let branch and bound look for columns that all moves missed.
-    budget : int, default 200000
+    budget : int, default 400000
         Most nodes of a branch and bound, each of up to n^2 / 2 operations.
     callback : callable, optional
         Called with a state (`iteration`, `value`, `columns`, `lower`) about ten times a second; True stops.
