@@ -103,7 +103,7 @@ def genetic(
     `lower` is sum_p <mu, f> for a potential with sum f <= c everywhere. On the line, for costs that are convex and
     decreasing, the potential is that of `seidl`, and the search ends when the value meets it. Else the potential of the
     linear program is lowered by the least c - sum f, which branch and bound finds where it ends within `budget`
-    (always for N = 2, 3; mostly up to N = 5 and 100 points). Where it does not, certified is False and `lower` is
+    (always for N = 2, 3; mostly up to N = 5 and 150 points). Where it does not, certified is False and `lower` is
     N (N - 1) / (k (k - 1)) times the certified optimum of k = 2, 3 or 4 marginals, if that is more. The marginals of
     the plan are right to what HiGHS allows (1e-10) and mostly to rounding: `upper` adds N max|f| `marginal_error`.
     Costs are n x n float64 numbers. Everything but pricing (on CUDA where the arrays are) runs on the CPU. In theory a
