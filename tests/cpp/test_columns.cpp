@@ -123,10 +123,11 @@ void threads() {
         if (first.empty()) first = gain;
         CHECK(first == gain);
     }
-    Control control;
+    Control control;  // asked every 50 ms: this takes some hundreds of one thread
     control.poll = [](void*) { return true; };
+    control.threads = 1;
     const Sites many(400, 1, 6);
-    std::vector<std::int32_t> crowd(5000 * 12);
+    std::vector<std::int32_t> crowd(40000 * 12);
     for (std::size_t i = 0; i < crowd.size(); ++i) crowd[i] = static_cast<std::int32_t>(i % 400);
     std::vector<double> gain(crowd.size());
     std::vector<std::int32_t> to(crowd.size());
