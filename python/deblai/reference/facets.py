@@ -70,7 +70,10 @@ def _pieces(
     for t0, t1 in itertools.pairwise(cuts):
         u = (site + a + (t0 + t1) / 2 * (b - a) - low) / step
         near = np.abs(u - np.round(u)) < 1e-9
-        sides = [(int(np.round(v)) - 1, int(np.round(v))) if on else (int(np.floor(v)),) for v, on in zip(u, near)]  # noqa: B905
+        sides = [
+            (int(np.round(v)) - 1, int(np.round(v))) if on else (int(np.floor(v)),)
+            for v, on in zip(u, near, strict=True)
+        ]
         values = []
         for i in sides[0]:
             for j in sides[1]:
