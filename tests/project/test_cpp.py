@@ -1,7 +1,4 @@
-"""The C++ side builds and passes its own tests; CUDA or its absence. `.ci/run` runs them under the sanitizers, too.
-
-ctest also runs the check for leaking symbols (symbols.py) and builds and runs a consumer of the installed library.
-"""
+"""What `.ci/run` builds and runs of C++, optimised and under sanitizers, is all that there is; CUDA or its absence."""
 
 import os
 import re
@@ -40,10 +37,9 @@ def run(*command, cwd, env=None, check=True, timeout=900):
     return done
 
 
-def passed(output):
-    """The names of the tests that ctest ran; all of them passed."""
-    assert "100% tests passed" in output, output
-    return set(re.findall(r"Test +#\d+: (\S+) \.* *Passed", output))
+def listed(output):
+    """The names of the tests that ctest knows."""
+    return set(re.findall(r"Test +#\d+: (\S+)", output))
 
 
 def sources(root):
@@ -54,13 +50,11 @@ def emulated(root):
     return {f"{path.stem.removeprefix('test_')}-cuda-emulated" for path in (root / "tests" / "gpu").glob("test_*.cu")}
 
 
-def test_release(root):
-    """Preset dev: C++ tests, emulated CUDA kernels, symbols of each level, a user of the installed library."""
-    build = root / "build" / "test-dev"
-    run("cmake", "--preset", "dev", "-B", build, "-D", "DEBLAI_CUDA=OFF", cwd=root)
-    run("cmake", "--build", build, "--parallel", JOBS, cwd=root)
-    done = run("ctest", "--test-dir", build, "--parallel", JOBS, "--no-tests=error", "--output-on-failure", cwd=root)
-    assert passed(done.stdout) == sources(root) | emulated(root) | {"symbols", "symbols-self-test", "consumer"}
+def test_no_test_is_forgotten(root, tmp_path):
+    """Preset cpu: C++ tests, emulated CUDA kernels, symbols of each level, a user of the installed library."""
+    run("cmake", "--preset", "cpu", "-B", tmp_path, cwd=root)
+    done = run("ctest", "--test-dir", tmp_path, "--show-only", cwd=root)
+    assert listed(done.stdout) == sources(root) | emulated(root) | {"symbols", "symbols-self-test", "consumer"}
 
 
 def test_the_sanitizers_are_on(root, tmp_path):

@@ -1,5 +1,6 @@
 """deblai.quantization.lloyd on boxes and pixels: exact cells, known optima and lower bounds, the torus, seeds."""
 
+import itertools
 import warnings
 
 import deblai
@@ -133,8 +134,12 @@ def test_interrupt_by_callback():
     ("arguments", "error", "message"),
     [
         ({"weights": np.ones(3)}, InvalidValue, "weights: expected None for a density"),
-        ({"x": UniformBox((0,), (1,))}, InvalidValue, "x: expected samples or a density of the plane, got 1 dim"),
-        ({"x": UniformBox((0, 0, 0), (1, 1, 1))}, InvalidValue, "x: expected samples or a density of the plane, got 3"),
+        ({"x": UniformBox((0,), (1,))}, InvalidValue, "x: expected samples or a density of 2 or 3 dimensions, got 1"),
+        (
+            {"x": UniformBox([0] * 4, [1] * 4)},
+            InvalidValue,
+            "expected samples or a density of 2 or 3 dimensions, got 4",
+        ),
         ({"init": np.zeros((3, 3))}, InvalidValue, "init: expected 2 coordinates"),
         ({"init": np.zeros((4, 2))}, InvalidValue, "init: expected 3 sites to match n_sites, got 4"),
         ({"init": np.full((3, 2), np.nan)}, InvalidValue, "init: expected finite values"),
@@ -146,3 +151,13 @@ def test_bad_input(arguments, error, message):
     """Each message names the function and the argument."""
     with pytest.raises(error, match=r"^\[quantization.lloyd\] " + message):
         lloyd(**({"x": SQUARE, "n_sites": 3} | arguments))
+
+
+def test_a_cube():
+    """Eight sites of the unit cube settle at the middles of its octants, 1/48 each way: 3 / (12 * 4)."""
+    r = min(
+        (lloyd(UniformBox([0] * 3, [1] * 3), 8, rng=k, tol=1e-13, max_iter=2000) for k in range(6)),
+        key=lambda r: r.energy,
+    )
+    assert r.energy == pytest.approx(1 / 16, abs=1e-9)
+    assert sorted(map(tuple, r.sites.round(3) * 4)) == sorted(itertools.product((1, 3), repeat=3))

@@ -6,6 +6,7 @@ from .comotion import comotion
 from .multimarginal import epsilon_path, pair_density
 from .quantization import cells, sites, stipple
 from .sliced import directions, history, image_flow, running_estimate
+from .solids import solids
 
 __all__ = [
     "cells",
@@ -17,5 +18,6 @@ __all__ = [
     "pair_density",
     "running_estimate",
     "sites",
+    "solids",
     "stipple",
 ]

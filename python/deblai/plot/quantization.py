@@ -51,7 +51,9 @@ def cells(
     30
     """
     if isinstance(cells, Cells3):
-        raise errors.InvalidValue("[plot.cells] cells: expected cells of the plane, got cells of space")
+        raise errors.InvalidValue(
+            "[plot.cells] cells: expected cells of the plane, got cells of space: use plot.solids"
+        )
     ax = new_axes(ax, "plot.cells", figsize=(5, 5))
     offsets, vertices = numpy(cells.offsets), np.asarray(numpy(cells.vertices), np.float64)
     full = np.flatnonzero(np.diff(offsets) > 2)

@@ -206,10 +206,12 @@ def _density(x: UniformBox | Grid, weights: Any, n_sites: int, init: Any, period
     """Do the same for a density: the sites are as `init` is, else as the pixels are."""
     if weights is not None:
         raise errors.InvalidValue(f"[{OPERATION}] weights: expected None for a density, which has its own")
-    if x.dim != 2:
+    if x.dim not in (2, 3):
         raise errors.InvalidValue(
-            f"[{OPERATION}] x: expected samples or a density of the plane, got {x.dim} dimensions"
+            f"[{OPERATION}] x: expected samples or a density of 2 or 3 dimensions, got {x.dim} dimensions"
         )
+    if x.dim == 3 and isinstance(x, Grid):
+        raise errors.InvalidValue(f"[{OPERATION}] x: expected a UniformBox in 3 dimensions, got {x}")
     density = x.values if isinstance(x, Grid) else None
     library, (init,) = gather(OPERATION, {"init": init})
     if init is None:
@@ -219,11 +221,11 @@ def _density(x: UniformBox | Grid, weights: Any, n_sites: int, init: Any, period
         if density is not None and library_of(density) is library and library.dtype(density) != library.dtype(init):
             density = library.cast(density, init)
         _, (_, density) = gather(OPERATION, {"init": init, "x.values": density})
-        init = _sites(library, init, n_sites, np.empty((0, 2)))
+        init = _sites(library, init, n_sites, np.empty((0, x.dim)))
         like = init
     if library is TORCH:
         like, density = like.detach(), None if density is None else density.detach()
-    return CellSource(library, x, density, like, periodic), like, init, (2,)
+    return CellSource(library, x, density, like, periodic), like, init, (x.dim,)
 
 
 def _sites(library: Library, init: Any, n_sites: int, like: Any) -> Any:
