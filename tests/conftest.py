@@ -126,3 +126,25 @@ def supported_levels():
 def pytest_generate_tests(metafunc):
     if "level" in metafunc.fixturenames:
         metafunc.parametrize("level", supported_levels())
+
+
+@pytest.fixture
+def page(root, tmp_path):
+    """Run a page of docs/gallery in quick mode; returns its numbers, and looks at its picture."""
+
+    def run(name):
+        spec = importlib.util.spec_from_file_location(name, root / "docs" / "gallery" / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        numbers = module.main(out=tmp_path, quick=True)
+        imread = pytest.importorskip("matplotlib.image").imread
+
+        drawn = imread(tmp_path / f"{name}.png")[..., :3]
+        assert min(drawn.shape[:2]) > 300
+        assert 0.02 < (drawn < 0.99).any(-1).mean() < 0.9
+        kept = root / "docs" / "gallery" / "images" / f"{name}.png"
+        assert kept.stat().st_size < 300_000
+        assert module.__doc__.count("\n") > 10
+        return numbers
+
+    return run

@@ -1,7 +1,5 @@
 """The pages of docs/gallery run, draw, and find what is known; so does the picture of a ladder."""
 
-import importlib.util
-
 import deblai
 import numpy as np
 import pytest
@@ -9,28 +7,6 @@ from deblai.multimarginal import epsilon_path
 
 pytest.importorskip("matplotlib", reason="the extra 'plot' is not installed")
 pytest.importorskip("scipy")
-
-
-@pytest.fixture
-def page(root, tmp_path):
-    """Run a page in quick mode; returns its numbers, and looks at its picture."""
-
-    def run(name):
-        spec = importlib.util.spec_from_file_location(name, root / "docs" / "gallery" / f"{name}.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        numbers = module.main(out=tmp_path, quick=True)
-        from matplotlib.image import imread
-
-        drawn = imread(tmp_path / f"{name}.png")[..., :3]
-        assert min(drawn.shape[:2]) > 300
-        assert 0.02 < (drawn < 0.99).any(-1).mean() < 0.9
-        kept = root / "docs" / "gallery" / "images" / f"{name}.png"
-        assert kept.stat().st_size < 300_000
-        assert module.__doc__.count("\n") > 10
-        return numbers
-
-    return run
 
 
 def test_electrons_in_a_trap(page):

@@ -1,0 +1,35 @@
+"""The pages of docs/gallery about quantization run, draw, and find what is known."""
+
+import pytest
+
+pytest.importorskip("matplotlib", reason="the extra 'plot' is not installed")
+pytest.importorskip("PIL", reason="the extra 'plot' is not installed")
+
+
+def test_three_crystals_shaken(page):
+    """Rows 1-3: 1/12, 2^(-11/3), 19 / (192 2^(1/3)); two settle where they were, simple cubes far below."""
+    numbers = page("three_crystals_shaken")
+    assert numbers["before"]["simple cubic"] == pytest.approx(1 / 12, abs=1e-13)
+    for name, exact in (("face-centred", 2 ** (-11 / 3)), ("body-centred", 19 / (192 * 2 ** (1 / 3)))):
+        assert numbers["before"][name] == pytest.approx(exact, abs=1e-13)
+        assert numbers["after"][name] == pytest.approx(exact, abs=2e-6)
+    assert 0.0788 < numbers["after"]["simple cubic"] < 0.0800
+    assert len(numbers["facets of the glass"]) > 3
+
+
+def test_a_density_moved(page):
+    """The dual value is the cost of the cells; a translation of the places is linear in it; Gelbrich's bound."""
+    numbers = page("a_density_moved")
+    assert numbers["value"] == pytest.approx(numbers["cost of the cells"], rel=1e-9)
+    assert numbers["moved"] == pytest.approx(numbers["moved, from the means"], rel=1e-9)
+    assert numbers["cells that change"] < 1e-8
+    assert 0.98 * numbers["value"] < numbers["bound of means and spreads"] <= numbers["value"]
+
+
+def test_a_photograph_stippled(page):
+    """Zador's limit, from above; weights are the ink, numbers of dots rather its root."""
+    numbers = page("a_photograph_stippled")
+    assert 1 < numbers["energy over the limit"] < 1.06
+    assert numbers["share of hexagons"] > 0.55
+    assert numbers["weights of dots, against the ink"] < 0.05
+    assert numbers["number of dots, against its root"] < 0.8 * numbers["number of dots, against the ink"]
