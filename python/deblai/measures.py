@@ -14,8 +14,9 @@ import numpy as np
 from . import _validate, errors
 from ._array import NUMPY, gather, library_of
 from ._law import Law
+from ._polytope import Polytope
 
-__all__ = ["Grid", "Law", "Samples", "UniformBox"]
+__all__ = ["Grid", "Law", "Polytope", "Samples", "UniformBox"]
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
