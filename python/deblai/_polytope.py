@@ -10,6 +10,7 @@ import numpy as np
 
 from . import _extras, errors
 from ._entries import host
+from ._form import Form
 
 Array = np.ndarray[Any, Any]
 OPERATION = "measures.Polytope"
@@ -195,6 +196,10 @@ class Polytope:
     def offsets(self) -> Array:
         """The offsets of the facets: the largest of ``normals @ vertices``."""
         return np.asarray((self.normals @ self.vertices.T).max(1))
+
+    @cached_property
+    def _form(self) -> Form:
+        return Form(corners=self.vertices, planes=np.column_stack([self.normals, self.offsets]))
 
     def _plane(self, facet: Array) -> Array:
         p = self.vertices[facet]

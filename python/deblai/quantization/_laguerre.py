@@ -119,7 +119,7 @@ def laguerre(
     library, (sites, psi) = gather(OPERATION, {"sites": sites, "psi": psi}, traces=True)
     if measure is UNIT_SQUARE and sites is not None and tuple(sites.shape[1:]) == (3,):
         measure = UNIT_CUBE
-    density = _checks.box(OPERATION, measure, periodic, (2, 3))
+    density = _checks.box(OPERATION, measure, periodic, (2, 3), _checks.BOXES + _checks.FORMS)
     _checks.sites(OPERATION, sites, measure.dim)
     if psi is not None and tuple(psi.shape) != (sites.shape[0],):
         raise errors.InvalidValue(
@@ -127,7 +127,8 @@ def laguerre(
         )
     density = _checks.like(OPERATION, library, {"sites": sites, "psi": psi}, density)
     wanted = _validate.gradient_names(OPERATION, grad, NAMES, NAMES if psi is not None else NAMES[:1])
-    problem = Problem(library, sites, psi, density, measure.lower, measure.upper, bool(periodic))
+    form = _checks.form(measure)
+    problem = Problem(library, sites, psi, density, measure.lower, measure.upper, bool(periodic), form)
     if library is TORCH:
         from ..torch import laguerre as operator
 
