@@ -52,6 +52,7 @@ def _(sites, psi, density, lower, upper, periodic, form):  # type: ignore[no-unt
 
 def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     ctx.mark_non_differentiable(*output[1:])
+    ctx.no_form = [None] * len(inputs[6])
     ctx.save_for_backward(inputs[0], inputs[1], output[1], output[5])
 
 
@@ -66,7 +67,7 @@ def _backward(ctx: Any, grad_value: Tensor, *_: Any) -> tuple[Any, ...]:
         None,
         None,
         None,
-        None,
+        ctx.no_form,
     )
 
 
