@@ -16,6 +16,7 @@ struct Gaussian {
     double mass;        // of the whole plane
     double mx, my;      // mean
     double xx, yx, yy;  // L: x = mx + xx zx, y = my + yx zx + yy zy
+    double height;      // log of the density at the mean
 
     DEBLAI_HD double scale() const { return mass / (2 * M_PI * xx * yy); }
     DEBLAI_HD Point whitened(double dx, double dy) const {
@@ -30,6 +31,33 @@ struct Gaussians {
 };
 
 namespace detail {
+
+// Of the logarithm of a density over a set.
+struct Bounds {
+    double low, high;
+};
+
+// Over the convex hull of points, relative to (-ox, -oy) of a component's mean.
+DEBLAI_HD Bounds log_density(const Gaussian& g, const double* x, const double* y, int size, double ox, double oy) {
+    const Point first = g.whitened(x[0] + ox, y[0] + oy);
+    double reach2 = 0;
+    for (int k = 1; k < size; ++k) {
+        const Point p = g.whitened(x[k] - x[0], y[k] - y[0]);
+        reach2 = fmax(reach2, p.x * p.x + p.y * p.y);
+    }
+    const double at = sqrt(first.x * first.x + first.y * first.y), reach = sqrt(reach2);
+    const double near = at > reach ? at - reach : 0.0, far = at + reach;
+    return {g.height - 0.5 * far * far, g.height - 0.5 * near * near};
+}
+
+// What a component must reach in a set to count beside the others there: 3e-20 of what one of them has everywhere.
+DEBLAI_HD double log_floor(const Gaussians& g, const double* x, const double* y, int size, double sx, double sy) {
+    double floor = -HUGE_VAL;
+    for (int c = 0; g.count > 1 && c < g.count; ++c)
+        floor =
+            fmax(floor, log_density(g.component[c], x, y, size, sx - g.component[c].mx, sy - g.component[c].my).low);
+    return floor - 45;
+}
 
 inline constexpr double never_seen = 84;    // in |z|^2 beyond the nearest point: a factor of 6e-19
 inline constexpr double no_tail = 9.2;      // Q is below 2e-20
@@ -150,7 +178,12 @@ public:
     DEBLAI_HD Moments over(const double* x, const double* y, int size) const {
         Moments sum;
         if (size < 3) return sum;
-        for (int c = 0; c < g_.count; ++c) add(g_.component[c], x, y, size, sum);
+        const double floor = detail::log_floor(g_, x, y, size, sx_, sy_);
+        for (int c = 0; c < g_.count; ++c) {
+            const Gaussian& g = g_.component[c];
+            if (g_.count == 1 || detail::log_density(g, x, y, size, sx_ - g.mx, sy_ - g.my).high > floor)
+                add(g, x, y, size, sum);
+        }
         return sum;
     }
 
@@ -222,8 +255,12 @@ public:
         FacetMoments sum;
         const double dx = b.x - a.x, dy = b.y - a.y, length = sqrt(dx * dx + dy * dy);
         if (!(length > 0)) return sum;
+        const double ends_x[2] = {a.x, b.x}, ends_y[2] = {a.y, b.y};
+        const double floor = detail::log_floor(g_, ends_x, ends_y, 2, sx_, sy_);
         for (int c = 0; c < g_.count; ++c) {
             const Gaussian& g = g_.component[c];
+            if (g_.count > 1 && !(detail::log_density(g, ends_x, ends_y, 2, sx_ - g.mx, sy_ - g.my).high > floor))
+                continue;
             const Point p = g.whitened(a.x + sx_ - g.mx, a.y + sy_ - g.my);
             const Point q = g.whitened(b.x + sx_ - g.mx, b.y + sy_ - g.my);
             const double ex = q.x - p.x, ey = q.y - p.y, e = sqrt(ex * ex + ey * ey);

@@ -107,7 +107,7 @@ template <class T>
 index_t facets(const Problem<T>& problem, Vector<const std::int64_t> offsets, const Facets<T>& output,
                const Control& control = {});
 
-// Bytes that one call allocates: about 53 for a site, 8 for a pixel, 125 for a triangle and 50 KiB for a thread; a
+// Bytes that one call allocates: about 53 for a site, 8 for a pixel, 200 for a triangle and 50 KiB for a thread; a
 // graph wants about 120 more for a site. Cells of more than 256 vertices want 160 bytes more for each.
 template <class T>
 std::size_t workspace_bytes(const Problem<T>& problem, int threads);

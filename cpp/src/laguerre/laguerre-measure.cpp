@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 #include <string>
+#include <utility>
 
 #include "deblai/error.hpp"
 
@@ -54,7 +55,7 @@ Measure::Measure(const Problem<T>& q, Scene& scene, bool integrate) {
 
 std::size_t Measure::bytes(const Form& form) {
     return 2 * sizeof(double) * form.corners.rows + sizeof(Gaussian) * form.gaussians.rows +
-           (sizeof(MeshTriangle) + sizeof(MeshBox) * 4 / 3 + sizeof(std::uint64_t) + sizeof(index_t)) *
+           (2 * sizeof(MeshTriangle) + sizeof(MeshBox) * 4 / 3 + sizeof(std::pair<std::uint64_t, index_t>)) *
                form.triangles.rows;
 }
 
@@ -97,18 +98,19 @@ void Measure::set_gaussians(const Matrix<const double>& given, Scene& scene) {
         const double lxx = std::sqrt(xx), lyx = xy / lxx, rest = yy - lyx * lyx;
         require(given(c, 0) >= 0 && xx > 0 && rest > 1e-15 * yy,
                 "measure.components: expected weights >= 0 and positive definite covariances");
-        gaussian_.push_back({given(c, 0), given(c, 1), given(c, 2), lxx, lyx, std::sqrt(rest)});
+        gaussian_.push_back({given(c, 0), given(c, 1), given(c, 2), lxx, lyx, std::sqrt(rest), 0});
         const Gaussians one{&gaussian_.back(), 1};
         const double *px = scene.corners > 0 ? scene.corner_x : x, *py = scene.corners > 0 ? scene.corner_y : y;
         total += GaussianIntegral(one, 0, 0, {room.data(), room.data() + size}).over(px, py, size).mass;
     }
     if (!(total > 0 && std::isfinite(total))) throw bad_mass(total, "measure.components");
-    for (Gaussian& g : gaussian_) g.mass /= total;
+    for (Gaussian& g : gaussian_) g.mass /= total, g.height = std::log(g.scale());
     scene.gaussians = {gaussian_.data(), static_cast<int>(gaussian_.size())};
 }
 
 void Measure::set_mesh(const Form& f, Scene& scene) {
     double total = 0;
+    triangle_.reserve(f.triangles.rows);
     for (index_t t = 0; t < f.triangles.rows; ++t) {
         MeshTriangle one;
         for (int k = 0; k < 3; ++k) {
@@ -150,6 +152,7 @@ void Measure::set_mesh(const Form& f, Scene& scene) {
         triangle_.swap(sorted);
     }
     Mesh& mesh = scene.mesh;
+    box_.reserve(count + count / 3 + Mesh::max_levels);
     for (const MeshTriangle& t : triangle_) {
         const Interval x = extent(t.x, 3), y = extent(t.y, 3);
         box_.push_back({x.low, x.high, y.low, y.high});
