@@ -10,24 +10,31 @@ namespace deblai::bind {
 namespace {
 
 using Corner = std::array<double, 2>;
+using Arrays = std::array<py::object, 5>;  // corners, gaussians, points, triangles, values of a Form, or None each
+
+Arrays no_arrays() { return {py::none(), py::none(), py::none(), py::none(), py::none()}; }
 
 template <class T>
 laguerre::Problem<T> problem(py::handle sites, py::handle psi, py::handle density, const Corner& lower,
-                             const Corner& upper, bool periodic) {
+                             const Corner& upper, bool periodic, const Arrays& form = no_arrays()) {
     return {matrix<const T>(sites, "sites"),
             vector<const T>(psi, "psi"),
             {lower[0], lower[1]},
             {upper[0], upper[1]},
             matrix<const T>(density, "density"),
-            periodic};
+            periodic,
+            {matrix<const double>(form[0], "form"), matrix<const double>(form[1], "form"),
+             matrix<const double>(form[2], "form"), matrix<const std::int64_t>(form[3], "form"),
+             vector<const double>(form[4], "form")}};
 }
 
 py::tuple cells(py::handle sites, py::handle psi, py::handle density, const Corner& lower, const Corner& upper,
                 bool periodic, py::handle mass, py::handle centroid, py::handle second_moment, py::handle count,
-                py::handle grad_sites, int threads, const std::string& simd, const std::array<py::object, 4>& graph) {
+                py::handle grad_sites, int threads, const std::string& simd, const std::array<py::object, 4>& graph,
+                const Arrays& form) {
     return by_dtype(sites, "sites", [&](auto type) {
         using T = decltype(type);
-        const auto q = problem<T>(sites, psi, density, lower, upper, periodic);
+        const auto q = problem<T>(sites, psi, density, lower, upper, periodic, form);
         const laguerre::Output<T> out{vector<T>(mass, "mass"),
                                       matrix<T>(centroid, "centroid"),
                                       vector<T>(second_moment, "second_moment"),
@@ -42,10 +49,11 @@ py::tuple cells(py::handle sites, py::handle psi, py::handle density, const Corn
 }
 
 index_t polygons(py::handle sites, py::handle psi, const Corner& lower, const Corner& upper, bool periodic,
-                 py::handle offsets, py::handle vertices, py::handle neighbours, int threads, const std::string& simd) {
+                 py::handle offsets, py::handle vertices, py::handle neighbours, int threads, const std::string& simd,
+                 const Arrays& form) {
     return by_dtype(sites, "sites", [&](auto type) {
         using T = decltype(type);
-        const auto q = problem<T>(sites, psi, py::none(), lower, upper, periodic);
+        const auto q = problem<T>(sites, psi, py::none(), lower, upper, periodic, form);
         const auto begin = vector<const std::int64_t>(offsets, "offsets");
         const auto v = matrix<T>(vertices, "vertices");
         const auto across = vector<std::int64_t>(neighbours, "neighbours");
@@ -56,10 +64,10 @@ index_t polygons(py::handle sites, py::handle psi, const Corner& lower, const Co
 
 index_t facets(py::handle sites, py::handle psi, py::handle density, const Corner& lower, const Corner& upper,
                bool periodic, py::handle offsets, py::handle mass, py::handle first, py::handle second,
-               py::handle offset, int threads, const std::string& simd) {
+               py::handle offset, int threads, const std::string& simd, const Arrays& form) {
     return by_dtype(sites, "sites", [&](auto type) {
         using T = decltype(type);
-        const auto q = problem<T>(sites, psi, density, lower, upper, periodic);
+        const auto q = problem<T>(sites, psi, density, lower, upper, periodic, form);
         const auto begin = vector<const std::int64_t>(offsets, "offsets");
         const laguerre::Facets<T> out{vector<T>(mass, "mass"), matrix<T>(first, "first"), matrix<T>(second, "second"),
                                       matrix<T>(offset, "offset")};
@@ -78,10 +86,10 @@ py::tuple solve(py::handle begin, py::handle across, py::handle weight, py::hand
     return py::make_tuple(s.iterations, s.levels, s.residual);
 }
 
-std::size_t workspace(py::handle sites, py::handle psi, py::handle density, int threads) {
+std::size_t workspace(py::handle sites, py::handle psi, py::handle density, int threads, const Arrays& form) {
     return by_dtype(sites, "sites", [&](auto type) {
         using T = decltype(type);
-        return laguerre::workspace_bytes(problem<T>(sites, psi, density, {0, 0}, {1, 1}, false), threads);
+        return laguerre::workspace_bytes(problem<T>(sites, psi, density, {0, 0}, {1, 1}, false, form), threads);
     });
 }
 
@@ -93,20 +101,22 @@ void register_laguerre(py::module_& m) {
         py::arg("periodic"), py::arg("mass"), py::arg("centroid"), py::arg("second_moment"), py::arg("count"),
         py::arg("grad_sites"), py::arg("threads"), py::arg("simd"),
         py::arg("graph") = std::array<py::object, 4>{py::none(), py::none(), py::none(), py::none()},
+        py::arg("form") = no_arrays(),
         "Mass, centroid, second moment and number of vertices of each cell, and the graph (begin, across, coupling, "
         "bare) if it is given. Returns the number of cells done, the energy, the value, and the entries of the graph.");
     m.def("laguerre_facets", &facets, py::arg("sites"), py::arg("psi"), py::arg("density"), py::arg("lower"),
           py::arg("upper"), py::arg("periodic"), py::arg("offsets"), py::arg("mass"), py::arg("first"),
-          py::arg("second"), py::arg("offset"), py::arg("threads"), py::arg("simd"),
+          py::arg("second"), py::arg("offset"), py::arg("threads"), py::arg("simd"), py::arg("form") = no_arrays(),
           "The density along the edges of the polygons. Returns the number of cells done.");
     m.def("laguerre_polygons", &polygons, py::arg("sites"), py::arg("psi"), py::arg("lower"), py::arg("upper"),
           py::arg("periodic"), py::arg("offsets"), py::arg("vertices"), py::arg("neighbours"), py::arg("threads"),
-          py::arg("simd"), "Polygons of the cells whose counts `offsets` adds up. Returns the number of cells done.");
+          py::arg("simd"), py::arg("form") = no_arrays(),
+          "Polygons of the cells whose counts `offsets` adds up. Returns the number of cells done.");
     m.def("laplacian_solve", &solve, py::arg("begin"), py::arg("across"), py::arg("weight"), py::arg("rhs"),
           py::arg("x"), py::arg("rtol"), py::arg("max_iter"), py::arg("threads"),
           "The solution of mean 0 of a graph Laplacian. Returns iterations, levels and the relative residual.");
     m.def("laguerre_workspace", &workspace, py::arg("sites"), py::arg("psi"), py::arg("density"), py::arg("threads"),
-          "Bytes of workspace that the same call of laguerre allocates.");
+          py::arg("form") = no_arrays(), "Bytes of workspace that the same call of laguerre allocates.");
 }
 
 }  // namespace deblai::bind

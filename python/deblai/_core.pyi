@@ -22,6 +22,7 @@ def laguerre(
     threads: int,
     simd: str,
     graph: Sequence[_View | None] = [None, None, None, None],
+    form: Sequence[_View | None] = [None, None, None, None, None],
 ) -> tuple[int, float, float, int]: ...
 def laguerre_facets(
     sites: _View,
@@ -37,6 +38,7 @@ def laguerre_facets(
     offset: _View | None,
     threads: int,
     simd: str,
+    form: Sequence[_View | None] = [None, None, None, None, None],
 ) -> int: ...
 def laguerre_polygons(
     sites: _View,
@@ -49,8 +51,15 @@ def laguerre_polygons(
     neighbours: _View,
     threads: int,
     simd: str,
+    form: Sequence[_View | None] = [None, None, None, None, None],
 ) -> int: ...
-def laguerre_workspace(sites: _View, psi: _View | None, density: _View | None, threads: int) -> int: ...
+def laguerre_workspace(
+    sites: _View,
+    psi: _View | None,
+    density: _View | None,
+    threads: int,
+    form: Sequence[_View | None] = [None, None, None, None, None],
+) -> int: ...
 def laguerre3(
     sites: _View,
     psi: _View | None,

@@ -13,9 +13,12 @@ import numpy as np
 
 from . import _validate, errors
 from ._array import NUMPY, gather, library_of
+from ._gaussian import Gaussian, Mixture
 from ._law import Law
+from ._piecewise import PiecewiseLinear
+from ._polytope import Polytope
 
-__all__ = ["Grid", "Law", "Samples", "UniformBox"]
+__all__ = ["Gaussian", "Grid", "Law", "Mixture", "PiecewiseLinear", "Polytope", "Samples", "UniformBox"]
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 

@@ -19,6 +19,15 @@ struct FacetMoments {
         yy += m * (y0 * y0 + y0 * y1 + y1 * y1) / 3;
         xy += m * (2 * (x0 * y0 + x1 * y1) + x0 * y1 + x1 * y0) / 6;
     }
+    // A point mass.
+    DEBLAI_HD void add_point(Point v, double m) {
+        mass += m;
+        x += m * v.x;
+        y += m * v.y;
+        xx += m * v.x * v.x;
+        xy += m * v.x * v.y;
+        yy += m * v.y * v.y;
+    }
 };
 
 class PixelFacet {

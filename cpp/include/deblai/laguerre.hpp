@@ -1,4 +1,4 @@
-// Exact cells of a Laguerre (power) diagram of the plane, in a box or on its torus:
+// Exact cells of a Laguerre (power) diagram of the plane, in a box or on its torus, or in a convex polygon:
 //   V_i = {x : |x - y_i|^2 - psi_i <= |x - y_j|^2 - psi_j for all j},
 // Voronoi cells where all psi are equal. Each cell is clipped by the sites that can reach it, near ones first, found in
 // a tree of boxes; nothing is approximated and no number of neighbours is assumed.
@@ -18,6 +18,15 @@
 
 namespace deblai::laguerre {
 
+// What a measure of the plane is beyond pixels of a box; null where it is not. Not on a torus.
+struct Form {
+    Matrix<const double> corners;    // (k, 2) of a convex polygon in the box, counter-clockwise; null: the box itself
+    Matrix<const double> gaussians;  // (c, 6): weights, means, covariances xx, xy, yy; restricted to the polygon or box
+    Matrix<const double> points;     // (m, 2) of a mesh, on whose triangles the density is linear
+    Matrix<const std::int64_t> triangles;  // (t, 3); none on top of another; those without an area hold nothing
+    Vector<const double> values;           // (m,) density at the points
+};
+
 template <class T>
 struct Problem {
     Matrix<const T> sites;  // (n, 2); anywhere: on the torus they are wrapped
@@ -25,6 +34,7 @@ struct Problem {
     double lower[2], upper[2];
     Matrix<const T> density;  // (nx, ny) pixels that fill the box, axis k is coordinate k; null: uniform
     bool periodic = false;
+    Form form = {};  // with density null; the CPU alone
 };
 
 // d mass_i / d psi_j = -coupling for every j across an edge of cell i: rows of a sparse matrix, in the caller's order.
@@ -73,7 +83,7 @@ index_t polygons(const Problem<T>& problem, Vector<const std::int64_t> offsets, 
                  Vector<std::int64_t> neighbours, const Control& control = {});
 
 // What lies along the edges of the polygons, one row for each in the order of `polygons`, with v = x - y_i and the line
-// element ds; where an edge runs along the border of pixels, the mean of both. Null: not wanted.
+// element ds; where an edge runs along the border of pixels or of a mesh, the mean of both sides. Null: not wanted.
 template <class T>
 struct Facets {
     Vector<T> mass;    // int drho ds
@@ -97,8 +107,8 @@ template <class T>
 index_t facets(const Problem<T>& problem, Vector<const std::int64_t> offsets, const Facets<T>& output,
                const Control& control = {});
 
-// Bytes that one call allocates: about 53 for a site, 8 for a pixel and 50 KiB for a thread; a graph
-// wants about 120 more for a site. Cells of more than 256 vertices want 160 bytes more for each.
+// Bytes that one call allocates: about 53 for a site, 8 for a pixel, 200 for a triangle and 50 KiB for a thread; a
+// graph wants about 120 more for a site. Cells of more than 256 vertices want 160 bytes more for each.
 template <class T>
 std::size_t workspace_bytes(const Problem<T>& problem, int threads);
 
@@ -106,6 +116,6 @@ std::size_t workspace_bytes(const Problem<T>& problem, int threads);
 inline constexpr double most_site = 1e100, most_psi = 1e200;
 InvalidValue bad_entry(const char* argument, double most, double value, index_t row, index_t col);
 InvalidValue bad_pixel(double value, index_t i, index_t j);
-InvalidValue bad_mass(double total);
+InvalidValue bad_mass(double total, const char* argument = "measure.values");
 
 }  // namespace deblai::laguerre

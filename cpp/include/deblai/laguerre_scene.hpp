@@ -4,7 +4,8 @@
 
 #include <cstdint>
 
-#include "deblai/pixels.hpp"
+#include "deblai/gaussian.hpp"
+#include "deblai/mesh.hpp"
 
 namespace deblai::laguerre {
 
@@ -41,6 +42,11 @@ struct Scene {
     double shift[lanes][2];  // of the images around the torus
     Node images;             // boxes of the whole, shifted; periodic only
     Pixels pixels;
+    // The CPU alone: another density than pixels, and corners of a convex polygon from which cells start.
+    Gaussians gaussians;
+    Mesh mesh;
+    const double *corner_x, *corner_y;
+    int corners;
 };
 
 // Number of nodes of each level over a number of sites, from the leaves' parents to the root.

@@ -63,7 +63,7 @@ index_t facets(const Problem<T>& q, Vector<const std::int64_t> offsets, const Fa
         const Leaf& leaf = scene.leaf[place / lanes];
         const int l = k + 1 < cell.size ? k + 1 : 0;
         const Point a{p.x[k], p.y[k]}, b{p.x[l], p.y[l]};
-        const FacetMoments m = PixelFacet(scene.pixels, leaf.x[place % lanes], leaf.y[place % lanes]).along(a, b);
+        const FacetMoments m = SceneFacet(scene, leaf.x[place % lanes], leaf.y[place % lanes]).along(a, b);
         const Point d = p.label[k] < 0 ? Point{0, 0} : across(scene, place, p.label[k], a, b);
         out.write(row, m, d);
     });

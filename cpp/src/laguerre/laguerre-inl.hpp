@@ -29,6 +29,8 @@ Status cell(const Scene& scene, index_t i, bool integrate, const Scratch& scratc
     if (scene.periodic) {
         const double hx = 0.5 * (scene.upper[0] - scene.lower[0]), hy = 0.5 * (scene.upper[1] - scene.lower[1]);
         polygon.start(-hx, -hy, hx, hy, i);
+    } else if (scene.corners > 0) {
+        polygon.start(scene.corner_x, scene.corner_y, scene.corners, site.x, site.y, -1);
     } else {
         polygon.start(scene.lower[0] - site.x, scene.lower[1] - site.y, scene.upper[0] - site.x,
                       scene.upper[1] - site.y, -1);

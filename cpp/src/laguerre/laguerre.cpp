@@ -26,7 +26,7 @@ public:
     void add(const Scene& scene, index_t task, index_t place, const Cell& cell, const Scratch& p) {
         if (found_.empty()) return;
         const Leaf& leaf = scene.leaf[place / lanes];
-        const PixelFacet facet(scene.pixels, leaf.x[place % lanes], leaf.y[place % lanes]);
+        const SceneFacet facet(scene, leaf.x[place % lanes], leaf.y[place % lanes]);
         std::int32_t count = 0;
         for (int k = 0; k < cell.size; ++k) {
             const index_t other = p.label[k];
@@ -89,7 +89,9 @@ InvalidValue bad_pixel(double value, index_t i, index_t j) {
                         std::to_string(value) + " at [" + std::to_string(i) + ", " + std::to_string(j) + "]");
 }
 
-InvalidValue bad_mass(double total) { return not_a_mass("[quantization.laguerre] measure.values", total); }
+InvalidValue bad_mass(double total, const char* argument) {
+    return not_a_mass((std::string("[quantization.laguerre] ") + argument).c_str(), total);
+}
 
 template <class T>
 void require_shapes(const Problem<T>& q) {
@@ -103,13 +105,26 @@ void require_shapes(const Problem<T>& q) {
         require(q.upper[k] - q.lower[k] > 1e-100 && q.upper[k] - q.lower[k] < 1e100 && std::abs(q.lower[k]) < 1e100,
                 "measure: expected a box with sides and corners between 1e-100 and 1e100");
     require(!q.density || (q.density.rows > 0 && q.density.cols > 0), "measure.values: expected at least one pixel");
+    const Form& f = q.form;
+    if (f.corners || f.gaussians || f.triangles) {
+        require(!q.periodic, "periodic: expected a box of even density or pixels for a torus");
+        require(!q.density && !(f.gaussians && f.triangles), "measure: expected one density");
+    }
+    require(!f.corners || (f.corners.rows > 2 && f.corners.rows < 1 << 24 && f.corners.cols == 2),
+            "measure.vertices: expected shape (k, 2), k > 2");
+    require(!f.gaussians || (f.gaussians.rows > 0 && f.gaussians.rows < 1 << 24 && f.gaussians.cols == 6),
+            "measure.components: expected shape (c, 6), c > 0");
+    require(!f.triangles ||
+                (f.triangles.rows > 0 && f.triangles.cols == 3 && f.points.cols == 2 && f.points.rows == f.values.size),
+            "measure.triangles: expected shape (t, 3), points (m, 2) and values (m,)");
 }
 
 template <class T>
 std::size_t workspace_bytes(const Problem<T>& q, int threads) {
     const std::size_t count = threads > 0 ? threads : hardware_threads();
     return Tree::bytes(q.sites.rows) + sizeof(double) * (q.density ? q.density.rows * q.density.cols : 0) +
-           3 * sizeof(double) * tasks(q.sites.rows) + (Scratch::bytes(first_capacity) + 192) * count + 2048;
+           Measure::bytes(q.form) + 3 * sizeof(double) * tasks(q.sites.rows) +
+           (Scratch::bytes(first_capacity) + 192) * count + 2048;
 }
 
 template <class T>

@@ -166,26 +166,29 @@ Status clip_near(const Scene& scene, const Site& site, const Near& near, Clipped
     const Ordered<Weighted> sites(site, near, enough);
     int t = 0;
     Octagon small = polygon.small();
-    Cut done = Cut::none;
-    for (; t < sites.count(); ++t) {
+    const bool large = polygon.size() > 8;
+    Cut done = large ? Cut::full : Cut::none;
+    const auto repeats = [&](int k) __attribute__((always_inline)) {
+        return sites.same_place(k) && near.place[k] != site.place && sites.bisector(k).h == 0 &&
+               scene.id[near.place[k]] < scene.id[site.place];
+    };
+    for (; !large && t < sites.count(); ++t) {
         const int k = sites.at(t);
         if (sites.distance2(k) >= enough) break;
-        if (sites.same_place(k)) {
-            if (near.place[k] == site.place) continue;
-            if (sites.bisector(k).h == 0 && scene.id[near.place[k]] < scene.id[site.place])
-                return polygon.clear(), Status::done;
-        }
+        if (near.place[k] == site.place && sites.same_place(k)) continue;
+        if (repeats(k)) return polygon.clear(), Status::done;
         done = small.clip(sites.bisector(k), near.place[k], polygon.extent());
         if (done == Cut::none) continue;
         if (done != Cut::some) break;
         enough = reach2<Weighted>(small.radius2(), near.psi_max, site.psi);
     }
     if (done == Cut::all) return polygon.clear(), Status::done;
-    polygon.adopt(small);
+    if (!large) polygon.adopt(small);
     if (done == Cut::full)
         for (; t < sites.count(); ++t) {
             const int k = sites.at(t);
             if (sites.distance2(k) >= reach2<Weighted>(polygon.radius2(), near.psi_max, site.psi)) break;
+            if (repeats(k)) return polygon.clear(), Status::done;
             done = polygon.clip(sites.bisector(k), near.place[k]);
             if (done == Cut::full) return Status::grow;
             if (done == Cut::all) return Status::done;

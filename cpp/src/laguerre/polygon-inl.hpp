@@ -72,6 +72,20 @@ public:
         extent_ = radius_;
     }
 
+    // Corners of a polygon, counter-clockwise, for which the scratch has room.
+    void start(const double* x, const double* y, int size, double site_x, double site_y, std::int64_t label) {
+        for (int k = 0; k < size || k % 8 != 0; ++k) {
+            const int l = k < size ? k : 0;
+            memory_.x[k] = x[l] - site_x;
+            memory_.y[k] = y[l] - site_y;
+            memory_.label[k] = label;
+        }
+        memory_.size = size_ = size;
+        small_ = {load8(memory_.x), load8(memory_.y), load8(memory_.label), size < 8 ? size : 8};
+        measure();
+        extent_ = radius_;
+    }
+
     DEBLAI_HD int size() const { return size_; }
     DEBLAI_HD void clear() { size_ = 0; }
     // Largest distance of a vertex from the site, and its square.

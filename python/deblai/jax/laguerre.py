@@ -9,6 +9,7 @@ import jax
 
 from .. import _backend, errors
 from .._array import NUMPY
+from .._form import Form
 from ..quantization._cells import OPERATION, Problem, evaluate, summarize
 from ..results import Cells, Cells3
 from ._callback import call
@@ -21,10 +22,11 @@ class _Host:
     lower: tuple[float, ...]
     upper: tuple[float, ...]
     periodic: bool
+    form: Form | None
 
     def __call__(self, arrays: dict[str, Any], wanted: tuple[str, ...]) -> tuple[list[Any], dict[str, Any]]:
         sites, psi, density = (arrays[name] for name in ("sites", "psi", "measure.values"))
-        problem = Problem(NUMPY, sites, psi, density, self.lower, self.upper, self.periodic)
+        problem = Problem(NUMPY, sites, psi, density, self.lower, self.upper, self.periodic, self.form)
         c = summarize(problem, evaluate(problem, "sites" in wanted), wanted)
         return [getattr(c, name) for name in ARRAYS], c.grad
 
@@ -55,7 +57,7 @@ _register(Cells3)
 
 def cells(problem: Problem, wanted: tuple[str, ...]) -> Cells:
     """Build the result of checked tracers; `value` is differentiable once, and there are no polygons."""
-    library, sites, psi, density, lower, upper, periodic = problem
+    library, sites, psi, density, lower, upper, periodic, form = problem
     label = _backend.plan(OPERATION, library.device(sites)).label
     (n, dim), dtype = sites.shape, sites.dtype
     shapes: dict[str, tuple[Any, Any]] = {"value": ((), dtype), "energy": ((), dtype)}
@@ -63,7 +65,7 @@ def cells(problem: Problem, wanted: tuple[str, ...]) -> Cells:
     shapes |= {"empty": ((n,), bool), "complete": ((n,), bool)}
     outputs, grad = call(
         OPERATION,
-        _Host(lower, upper, periodic),
+        _Host(lower, upper, periodic, form),
         {"sites": sites, "psi": psi, "measure.values": density},
         {name: jax.ShapeDtypeStruct(*shapes[name]) for name in ARRAYS},
         constant=("measure.values",),

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import _backend, _core, errors
+from .. import _backend, _core, _dlpack, errors
 from .._array import Library, view_of
+from .._form import Form
 from ..results import Cells, Facets, Geometry
 
 OPERATION = "quantization.laguerre"
@@ -15,7 +16,7 @@ NAMES = ("sites", "psi")
 
 
 class Problem(NamedTuple):
-    """Checked arguments: one library, dtype and device. `density` is None for a uniform measure."""
+    """Checked arguments: one library, dtype and device. `density` has pixels, `form` what is neither even nor those."""
 
     library: Library
     sites: Any
@@ -24,6 +25,7 @@ class Problem(NamedTuple):
     lower: tuple[float, ...]
     upper: tuple[float, ...]
     periodic: bool
+    form: Form | None = None
 
 
 class Evaluation(NamedTuple):
@@ -49,6 +51,10 @@ def evaluate(q: Problem, grad_sites: bool = False) -> Evaluation:
         from . import _solids
 
         return _solids.evaluate(q, grad_sites, plan)
+    if plan.backend == "cuda" and q.form is not None:
+        raise errors.BackendError(
+            f"[{OPERATION}] measure: expected a UniformBox or a Grid on a GPU, got another; copy the sites to the CPU"
+        )
     return (_reference if plan.backend == "reference" else _compiled)(q, grad_sites, plan)
 
 
@@ -72,7 +78,7 @@ def _reference(q: Problem, grad_sites: bool, plan: _backend.Plan) -> Evaluation:
 
     sites, psi, density = checked_arrays(q)
     density = None if density is None else density.astype(np.float64)
-    c = laguerre.cells(sites, psi, q.lower, q.upper, q.periodic, density)
+    c = laguerre.cells(sites, psi, q.lower, q.upper, q.periodic, density, q.form)
     value = float(c.second_moment.sum() - (0.0 if psi is None else psi @ c.mass))
     export = q.library.export
     gradient = export(2 * c.mass[:, None] * (sites - c.centroid), q.sites) if grad_sites else None
@@ -120,9 +126,10 @@ def _compiled(q: Problem, grad_sites: bool, plan: _backend.Plan) -> Evaluation:
             index = int(library.device(sites).partition(":")[2] or 0)
             _, energy, value = _backend.cuda_module().laguerre(*arguments, library.stream(sites), index)
         else:
+            form = form_views(q.form)
             if n + (0 if q.density is None else q.density.shape[0] * q.density.shape[1]) > 1_000_000:
-                _backend.require_memory(OPERATION, _core.laguerre_workspace(*views, plan.threads))
-            _, energy, value, _ = _core.laguerre(*arguments, plan.threads, plan.simd)
+                _backend.require_memory(OPERATION, _core.laguerre_workspace(*views, plan.threads, form))
+            _, energy, value, _ = _core.laguerre(*arguments, plan.threads, plan.simd, form=form)
     except KeyboardInterrupt:
         partial = finish(np.nan, np.nan)
         done = int((partial.mass == partial.mass).sum())
@@ -130,6 +137,12 @@ def _compiled(q: Problem, grad_sites: bool, plan: _backend.Plan) -> Evaluation:
             f"[{OPERATION}] interrupted after {done} of {n} cells", summarize(q, partial, ()) if done else None
         ) from None
     return finish(energy, value)
+
+
+def form_views(form: Form | None) -> list[Any]:
+    """Return what kernels of the plane take as their `form`."""
+    arrays = Form().kernel() if form is None else form.kernel()
+    return [None if v is None else _dlpack.view(v) for v in arrays]
 
 
 def views_of(q: Problem) -> tuple[Any, Any, Any]:
@@ -181,7 +194,7 @@ def facets(q: Problem, count: Any, plan: _backend.Plan) -> Facets:
 
         given, psi, density = checked_arrays(q)
         fixed = (given, psi, q.lower, q.upper, q.periodic)
-        f = edges.facets(laguerre.cells(*fixed).polygons, *fixed, density)
+        f = edges.facets(laguerre.cells(*fixed, form=q.form).polygons, *fixed, density, q.form)
         whole = [library.device_array(v.astype(np.int64), sites) for v in (f.cell, f.across)]
         return Facets(*whole, *(library.export(v, sites) for v in f[2:]))
     begin = _offsets(library, count)
@@ -202,6 +215,7 @@ def facets(q: Problem, count: Any, plan: _backend.Plan) -> Facets:
             library.view(out["offset"], True),
             plan.threads,
             plan.simd,
+            form_views(q.form),
         )
     except KeyboardInterrupt:
         raise errors.Interrupted(f"[{OPERATION}] interrupted along the edges") from None
@@ -223,7 +237,7 @@ def geometry(q: Problem, count: Any, plan: _backend.Plan) -> Geometry:
 
         given = library.numpy(sites)
         psi = None if q.psi is None else library.numpy(q.psi)
-        p = laguerre.cells(given, psi, q.lower, q.upper, q.periodic).polygons
+        p = laguerre.cells(given, psi, q.lower, q.upper, q.periodic, form=q.form).polygons
         real = np.arange(p.x.shape[1]) < p.size[:, None]
         xy = (np.stack([p.x, p.y], 2) + given[:, None].astype(np.float64))[real]
         return Geometry(offsets, library.export(xy, sites), library.device_array(p.label[real], sites))
@@ -244,7 +258,7 @@ def geometry(q: Problem, count: Any, plan: _backend.Plan) -> Geometry:
             index = int(library.device(sites).partition(":")[2] or 0)
             _backend.cuda_module().laguerre_polygons(*arguments, library.stream(sites), index)
         else:
-            _core.laguerre_polygons(*arguments, plan.threads, plan.simd)
+            _core.laguerre_polygons(*arguments, plan.threads, plan.simd, form_views(q.form))
     except KeyboardInterrupt:
         raise errors.Interrupted(f"[{OPERATION}] interrupted in the polygons") from None
     return Geometry(offsets, library.finish(vertices, sites), library.finish(neighbours, sites))

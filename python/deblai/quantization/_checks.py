@@ -8,19 +8,25 @@ import numpy as np
 
 from .. import errors
 from .._array import JAX, NUMPY, TRACED, Library, gather, library_of
-from ..measures import Grid, UniformBox
+from .._form import Form
+from ..measures import Gaussian, Grid, Mixture, PiecewiseLinear, Polytope, UniformBox
+
+BOXES: tuple[type[Any], ...] = (UniformBox, Grid)
+FORMS: tuple[type[Any], ...] = (Polytope, Gaussian, Mixture, PiecewiseLinear)
 
 
-def box(operation: str, measure: Any, periodic: Any, dims: tuple[int, ...] = (2,)) -> Any:
-    """Return the pixels of a measure of a box, None for a uniform one."""
-    if not isinstance(measure, UniformBox | Grid):
-        raise errors.InvalidType(
-            f"[{operation}] measure: expected measures.UniformBox or measures.Grid, got {type(measure).__name__}"
-        )
+def box(
+    operation: str, measure: Any, periodic: Any, dims: tuple[int, ...] = (2,), kinds: tuple[type[Any], ...] = BOXES
+) -> Any:
+    """Return the pixels of a measure of these kinds, None for other densities: `form` has what those are."""
+    if not isinstance(measure, kinds):
+        names = [f"measures.{kind.__name__}" for kind in kinds]
+        wanted = ", ".join(names[:-1]) + " or " + names[-1]
+        raise errors.InvalidType(f"[{operation}] measure: expected {wanted}, got {type(measure).__name__}")
     if measure.dim not in dims:
         wanted = " or ".join(map(str, dims))
         raise errors.InvalidValue(f"[{operation}] measure: expected {wanted} dimensions, got {measure.dim}")
-    if measure.dim == 3 and isinstance(measure, Grid):
+    if measure.dim == 3 and not isinstance(measure, UniformBox):
         raise errors.InvalidValue(f"[{operation}] measure: expected a UniformBox in 3 dimensions, got {measure}")
     sides = [b - a for a, b in zip(measure.lower, measure.upper, strict=True)]
     if not all(1e-100 < v < 1e100 for v in (*sides, *(1 + abs(v) for v in measure.lower))):
@@ -29,7 +35,17 @@ def box(operation: str, measure: Any, periodic: Any, dims: tuple[int, ...] = (2,
         )
     if not isinstance(periodic, bool | np.bool_):
         raise errors.InvalidType(f"[{operation}] periodic: expected True or False, got {periodic!r}")
+    if periodic and not isinstance(measure, BOXES):
+        raise errors.InvalidValue(
+            f"[{operation}] periodic: expected False for a measures.{type(measure).__name__}: only a UniformBox or a "
+            "Grid can be a torus"
+        )
     return measure.values if isinstance(measure, Grid) else None
+
+
+def form(measure: Any) -> Form | None:
+    """Return what a measure is beyond pixels of a box, for the `form` of a Problem."""
+    return None if isinstance(measure, BOXES) else measure._form
 
 
 def sites(operation: str, y: Any, dim: int = 2) -> None:

@@ -23,8 +23,8 @@ def laguerre(
     .. math::
         V_i = \{x : |x - y_i|^2 - \psi_i \le |x - y_j|^2 - \psi_j \ \forall j\}
 
-    in the box of the measure or on its torus; Voronoi cells where all :math:`\psi_i` are equal [1]_ [2]_ [3]_. With
-    masses :math:`m_i` and means :math:`b_i` of the cells,
+    in the box or polygon of the measure or on the torus of a box; Voronoi cells where all :math:`\psi_i` are equal
+    [1]_ [2]_ [3]_. With masses :math:`m_i` and means :math:`b_i` of the cells,
 
     .. math::
         \mathrm{value} = \sum_i \int_{V_i} \bigl(|x - y_i|^2 - \psi_i\bigr) \, d\rho, \qquad
@@ -40,11 +40,13 @@ def laguerre(
         box; on the torus they are wrapped.
     psi : array (n,), optional
         Same library, dtype and device. Zeros by default.
-    measure : measures.UniformBox or measures.Grid, optional
+    measure : UniformBox, Grid, Polytope, Gaussian, Mixture or PiecewiseLinear of `measures`, optional
         Of the dimension of the sites; the uniform probability on the unit square or cube by default. It is divided by
-        its total mass. A Grid is two-dimensional, with values of the library and device of the sites.
+        its total mass. All but a UniformBox are two-dimensional; values of a Grid are of the library and device of the
+        sites.
     periodic : bool, default False
-        Take the box as a torus. Centroids, polygons and polyhedra are then near the site, not wrapped.
+        Take the box of a UniformBox or a Grid as a torus. Centroids, polygons and polyhedra are then near the site, not
+        wrapped.
     grad : str or sequence of str or bool, default ()
         Which gradients of `value` to return in ``result.grad``: "sites", "psi", True for those of all arguments
         given.
@@ -59,13 +61,15 @@ def laguerre(
     Raises
     ------
     InvalidValue
-        Shapes that do not fit, NaN, infinite or astronomic entries, densities without mass.
+        Shapes that do not fit, NaN, infinite or astronomic entries, densities without mass, a torus of what is no box.
     InvalidType
         Mixed libraries, devices or dtypes; anything but float32 and float64; other measures.
     OutOfMemory
-        The workspace, about 53 bytes a site (in space 70), 8 a pixel and 50 KiB a thread (120), would not fit.
+        The workspace, about 53 bytes a site (in space 70), 8 a pixel, 200 a triangle and 50 KiB a thread (120), would
+        not fit.
     BackendError
-        Sites in space on a GPU: their cells are computed on the CPU.
+        Sites in space on a GPU, or sites on a GPU with a measure that is neither UniformBox nor Grid: those cells are
+        computed on the CPU.
     Interrupted
         Ctrl-C; ``.result`` holds the cells done so far, the others have ``complete`` False and mass NaN.
 
@@ -74,6 +78,11 @@ def laguerre(
     No number of neighbours or vertices is assumed, and nothing is sampled. All is float64 inside, whatever the dtype.
     Of equal sites with equal psi the first has the cell and the others are empty; a site whose cell is empty has mass
     0 and itself as centroid. Results do not depend on the number of threads, to the bit.
+
+    Cells of a Gaussian or a Mixture on the whole plane end at its box, beyond which the density is 0 in float64. They
+    are integrated to rounding: by Gauss rules where the density varies little, else along the edges, by the divergence
+    theorem; small and far cells keep their relative precision. A PiecewiseLinear density is 0 outside of its triangles,
+    and cells end at the box around them.
 
     Inside ``jax.jit``, ``grad``, ``value_and_grad`` and ``vmap`` it runs on the CPU, as `sliced.wasserstein` does, and
     there are no polygons or polyhedra: their number of vertices is not known when JAX traces.
@@ -105,6 +114,13 @@ def laguerre(
     >>> deblai.quantization.laguerre(sites, np.array([0.1, 0.0])).mass
     array([0.6, 0.4])
 
+    A Gaussian on the whole plane, whose halves have their means at sqrt(2 / pi):
+
+    >>> normal = deblai.measures.Gaussian([0.0, 0.0])
+    >>> halves = deblai.quantization.laguerre(np.array([[-1.0, 0.0], [1.0, 0.0]]), measure=normal)
+    >>> bool(abs(halves.centroid[1, 0] - (2 / np.pi) ** 0.5) < 1e-15)
+    True
+
     Space: the cell in the middle of a body-centred cube is a truncated octahedron.
 
     >>> corners = np.stack(np.meshgrid(*[[0.0, 1.0]] * 3), -1).reshape(-1, 3)
@@ -119,7 +135,7 @@ def laguerre(
     library, (sites, psi) = gather(OPERATION, {"sites": sites, "psi": psi}, traces=True)
     if measure is UNIT_SQUARE and sites is not None and tuple(sites.shape[1:]) == (3,):
         measure = UNIT_CUBE
-    density = _checks.box(OPERATION, measure, periodic, (2, 3))
+    density = _checks.box(OPERATION, measure, periodic, (2, 3), _checks.BOXES + _checks.FORMS)
     _checks.sites(OPERATION, sites, measure.dim)
     if psi is not None and tuple(psi.shape) != (sites.shape[0],):
         raise errors.InvalidValue(
@@ -127,7 +143,8 @@ def laguerre(
         )
     density = _checks.like(OPERATION, library, {"sites": sites, "psi": psi}, density)
     wanted = _validate.gradient_names(OPERATION, grad, NAMES, NAMES if psi is not None else NAMES[:1])
-    problem = Problem(library, sites, psi, density, measure.lower, measure.upper, bool(periodic))
+    form = _checks.form(measure)
+    problem = Problem(library, sites, psi, density, measure.lower, measure.upper, bool(periodic), form)
     if library is TORCH:
         from ..torch import laguerre as operator
 

@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .laguerre import Polygons, wrap
+from .._form import Form
+from . import planes
+from .laguerre import Polygons, domain, moments, wrap
 
 Array = np.ndarray[Any, Any]
 
@@ -24,7 +26,14 @@ class Facets(NamedTuple):
 
 
 def facets(
-    p: Polygons, sites: Array, psi: Array | None, lower: Any, upper: Any, periodic: bool, density: Array | None
+    p: Polygons,
+    sites: Array,
+    psi: Array | None,
+    lower: Any,
+    upper: Any,
+    periodic: bool,
+    density: Array | None,
+    form: Form | None = None,
 ) -> Facets:
     """Return the integrals over the edges of `p`, the polygons of these sites and psi, relative to the sites."""
     low, high = np.asarray(lower, np.float64), np.asarray(upper, np.float64)
@@ -38,8 +47,16 @@ def facets(
     b = np.stack([p.x[cell, follower], p.y[cell, follower]], 1)
     across = p.label[cell, edge]
     mass, first, second = np.zeros(len(a)), np.zeros((len(a), 2)), np.zeros((len(a), 2, 2))
+    dense = form is not None and (form.gaussians is not None or form.triangles is not None)
+    whole = planes.total(low, high, form) if dense and form is not None else 1.0
+    even = 1 / float(moments(domain(low, high, form))[0, 0])
     for row in range(len(a)):
-        pieces = _pieces(at[cell[row]], a[row], b[row], low, high, periodic, density)
+        if dense and form is not None:
+            t, m = planes.along(at[cell[row]], a[row], b[row], whole, form)
+            v = a[row] + t[:, None] * (b[row] - a[row])
+            mass[row], first[row], second[row] = m.sum(), m @ v, (m[:, None] * v).T @ v
+            continue
+        pieces = _pieces(at[cell[row]], a[row], b[row], low, high, periodic, density, even)
         for t0, t1, rho in pieces:
             u, v = a[row] + t0 * (b[row] - a[row]), a[row] + t1 * (b[row] - a[row])
             m = rho * (t1 - t0) * np.hypot(*(b[row] - a[row]))
@@ -51,11 +68,11 @@ def facets(
 
 
 def _pieces(
-    site: Array, a: Array, b: Array, low: Array, high: Array, periodic: bool, density: Array | None
+    site: Array, a: Array, b: Array, low: Array, high: Array, periodic: bool, density: Array | None, even: float
 ) -> list[tuple[float, float, float]]:
     """Return shares of the segment with the density on each; the mean of both sides along a line of the grid."""
     if density is None:
-        return [(0.0, 1.0, 1 / float((high - low).prod()))]
+        return [(0.0, 1.0, even)]
     step = (high - low) / density.shape
     cuts = [0.0, 1.0]
     for axis in (0, 1):

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._form import Form
+
 Array = np.ndarray[Any, Any]
 
 
@@ -139,8 +141,22 @@ def integrate(polygons: Polygons, sites: Array, lower: Array, upper: Array, peri
     return total
 
 
+def domain(low: Array, high: Array, form: Form | None) -> Polygons:
+    """Return the polygon or box that a measure of the plane fills, as one row."""
+    if form is None or form.corners is None:
+        return rectangles(low[None], high[None], np.array([-1]))
+    x, y = form.corners.T
+    return Polygons(x[None], y[None], np.full((1, len(x)), -1), np.array([len(x)]))
+
+
 def cells(
-    sites: Array, psi: Array | None, lower: Any, upper: Any, periodic: bool = False, density: Array | None = None
+    sites: Array,
+    psi: Array | None,
+    lower: Any,
+    upper: Any,
+    periodic: bool = False,
+    density: Array | None = None,
+    form: Form | None = None,
 ) -> Cells:
     """Return the cells of every site.
 
@@ -152,6 +168,8 @@ def cells(
     periodic : bool
     density : array (nx, ny) or None
         Values of the pixels; None is uniform.
+    form : Form or None
+        What the measure is beyond a box and pixels.
     """
     given = np.asarray(sites, np.float64)
     low, high = np.asarray(lower, np.float64), np.asarray(upper, np.float64)
@@ -160,13 +178,23 @@ def cells(
     if periodic:
         half = np.repeat((high - low)[None] / 2, len(at), 0)
         start = rectangles(-half, half, np.arange(len(at)))
-    else:
+    elif form is None or form.corners is None:
         start = rectangles(low - at, high - at, np.full(len(at), -1))
+    else:
+        x, y = np.moveaxis(form.corners - at[:, None], 2, 0)
+        start = Polygons(x, y, np.full(x.shape, -1), np.full(len(at), x.shape[1]))
     p = clip(start, *half_planes(at, weight, high - low, periodic))
     area = moments(p)
     gone = duplicates(at, weight) | (p.size < 3) | ~(area[0] > 0)
     p = p._replace(size=np.where(gone, 0, p.size))
-    total = area / (high - low).prod() if density is None else integrate(p, at, low, high, periodic, density)
+    if form is not None and (form.gaussians is not None or form.triangles is not None):
+        from . import planes
+
+        total = planes.integrate(p, at, low, high, form)
+    elif density is None:
+        total = area / (moments(domain(low, high, form))[0] if form else (high - low).prod())
+    else:
+        total = integrate(p, at, low, high, periodic, density)
     mass, fx, fy, second = np.where(gone, 0.0, total)
     safe = np.where(mass > 0, mass, 1.0)
     return Cells(mass, given + np.stack([fx / safe, fy / safe], 1), second, p.size, p)

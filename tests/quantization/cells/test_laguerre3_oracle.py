@@ -128,7 +128,7 @@ def test_torch():
     torch = pytest.importorskip("torch")
     y, psi = torch.from_numpy(Y.copy()).requires_grad_(), torch.from_numpy(PSI.copy()).requires_grad_()
     assert torch.autograd.gradcheck(lambda y, p: laguerre(y, p, periodic=True).value, (y, psi))
-    arguments = (y, psi, None, [0.0] * 3, [1.0] * 3, False)
+    arguments = (y, psi, None, [0.0] * 3, [1.0] * 3, False, [])
     tests = ("test_schema", "test_autograd_registration", "test_faketensor", "test_aot_dispatch_dynamic")
     torch.library.opcheck(torch.ops.deblai.laguerre.default, arguments, test_utils=tests)
 

@@ -7,7 +7,7 @@ import deblai
 import numpy as np
 import pytest
 from deblai.errors import BackendError, DeblaiError, InvalidType, InvalidValue, OutOfMemory
-from deblai.measures import Grid, Samples, UniformBox
+from deblai.measures import Gaussian, Grid, Samples, UniformBox
 from deblai.quantization import laguerre
 
 NAN, INF = np.nan, np.inf
@@ -79,10 +79,13 @@ def test_torch_operator():
     torch = pytest.importorskip("torch")
     y, psi = torch.from_numpy(Y.copy()).requires_grad_(), torch.from_numpy(PSI.copy()).requires_grad_()
     laguerre(y)  # registers
-    arguments = ([0.0, 0.0], [1.0, 1.0], False)
+    arguments = ([0.0, 0.0], [1.0, 1.0], False, [])
     tests = ("test_schema", "test_autograd_registration", "test_faketensor", "test_aot_dispatch_dynamic")
     torch.library.opcheck(torch.ops.deblai.laguerre.default, (y, psi, None, *arguments), test_utils=tests)
     torch.library.opcheck(torch.ops.deblai.laguerre.default, (y, None, None, *arguments), test_utils=tests)
+    form = [torch.from_numpy(v) for v in Gaussian([0.5, 0.4])._form.flat()]
+    arguments = (y, psi, None, [0.0, 0.0], [1.0, 1.0], False, form)
+    torch.library.opcheck(torch.ops.deblai.laguerre.default, arguments, test_utils=tests)
 
 
 BAD = [
