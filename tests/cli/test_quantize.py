@@ -1,6 +1,7 @@
 """python -m deblai quantize: images, densities and samples; files written, pictures, bad input, Ctrl-C."""
 
 import json
+from xml.etree import ElementTree
 
 import deblai
 import numpy as np
@@ -95,6 +96,28 @@ def test_a_picture_of_an_image(files, said, is_png, tmp_path):
     assert report["plot"] == "p.png"
 
 
+def test_dots_alone(files, said, is_png, tmp_path):
+    """Circles of an SVG are the sites, upside down, of areas as the weights and as much ink as the image has."""
+    out = ["--invert", "--seed", 1, "--tol", 1e-4, "--out", "r.npz"]
+    report = said("quantize", "grey.png", "-n", 40, *out, "--stipple", "dots.svg")
+    assert report["stipple"] == "dots.svg"
+    with np.load("r.npz") as written:
+        sites, weights = written["sites"], written["weights"]
+    svg = ElementTree.parse("dots.svg").getroot()
+    assert svg.get("viewBox") == "0 0 1000 750"
+    circles = np.array([[float(c.get(name)) for name in ("cx", "cy", "r")] for c in svg])
+    np.testing.assert_allclose(circles[:, 0], 1000 * sites[:, 0], atol=0.006)
+    np.testing.assert_allclose(circles[:, 1], 750 - 1000 * sites[:, 1], atol=0.006)
+    area = np.pi * circles[:, 2] ** 2
+    np.testing.assert_allclose(area / area.sum(), weights, rtol=1e-3)
+    dark = 1 - files[0] / 255
+    assert area.sum() / 750_000 == pytest.approx(0.8 * dark.mean() / dark.max(), rel=1e-3)
+    said("quantize", "grey.png", "-n", 40, *out, "--stipple", "dots.png")
+    assert is_png(tmp_path / "dots.png")
+    assert image.open("dots.png").size == (2000, 1500)
+    said("quantize", "s2.npy", "-n", 40, "--stipple", "dots.svg")
+
+
 def test_not_converged_is_said(files, capsys):
     """As a line for people and in the JSON; it is no error."""
     assert main(["quantize", "s2.npy", "-n", "30", "--max-iter", "1", "--tol", "0"]) == 0
@@ -124,6 +147,8 @@ def test_not_converged_is_said(files, capsys):
         (["s2.npy", "--max-iter", "0"], "max_iter: expected a positive integer"),
         (["s2.npy", "--seed", "-1"], "rng: expected"),
         (["nan.npy"], "x: expected finite values"),
+        (["s2.npy", "--stipple", "a.jpg"], "a.jpg: expected an ending among .svg, .png, .pdf"),
+        (["s1.npy", "--stipple", "a.svg"], "--stipple: expected sites of the plane, got s1.npy"),
         (["s2.npy", "--plot", "a.nope"], "a.nope: expected an ending among .png"),
     ],
 )

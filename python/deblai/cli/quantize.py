@@ -1,6 +1,6 @@
 """Few points that stand for an image, a density or samples in a file (Lloyd's algorithm); JSON, sites, pictures.
 
-Examples: python -m deblai quantize photo.jpg -n 5000 --invert --out sites.npy --plot stipple.png
+Examples: python -m deblai quantize photo.jpg -n 5000 --invert --out sites.npy --stipple dots.svg --plot cells.png
           python -m deblai quantize samples.npy -n 64 --seed 0 --plot clusters.png
 """
 
@@ -16,12 +16,16 @@ import numpy as np
 from .. import errors, plot
 from .._extras import require
 from ..measures import Grid
+from ..plot._axes import INK
+from ..plot.quantization import diameters
 from ..quantization import LloydState, laguerre, lloyd
 from ..results import QuantizationResult
 from .files import HELP, IMAGES, PLOTS, load, load_image, require_ending, save_figure
 from .say import print_json, progress, remark, unwarned
 
 OUTPUTS = (".npy", ".npz", ".csv")
+DOTS = (".svg", ".png", ".pdf")
+LONGEST = 1000.0  # side of a picture of dots, in pixels of SVG; a PNG has twice as many
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,17 +44,25 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, help="seed of the first sites")
     parser.add_argument("--out", metavar="FILE", help="write sites (.npy, .csv), or all results (.npz)")
     parser.add_argument(
+        "--stipple",
+        metavar="FILE",
+        help="draw the sites alone, as dots whose areas are their weights (.svg of circles, .png, .pdf)",
+    )
+    parser.add_argument(
         "--plot", metavar="FILE", help="draw stipple and cells, or samples and sites (.png, .pdf, .svg)"
     )
 
 
 def run(options: argparse.Namespace) -> int:
     """Read, compute, write, print, draw."""
-    if options.plot:
+    if options.plot or (options.stipple and not options.stipple.lower().endswith(".svg")):
         require("matplotlib.figure", "quantize", "plot")
     require_ending("quantize", options.plot, PLOTS)
+    require_ending("quantize", options.stipple, DOTS)
     require_ending("quantize", options.out, OUTPUTS)
     source = _source(options)
+    if options.stipple and (source.dim if isinstance(source, Grid) else source.shape[-1]) != 2:
+        raise errors.InvalidValue(f"[quantize] --stipple: expected sites of the plane, got {options.file}")
     weights = None if options.weights is None else load("quantize", options.weights).reshape(-1)
     started = time.perf_counter()
     with progress(options.max_iter, "step") as show, unwarned():
@@ -79,6 +91,8 @@ def run(options: argparse.Namespace) -> int:
         remark("quantize", f"not converged in {result.n_iter} steps (--max-iter, --tol)")
     if options.out:
         _write(result, options.out)
+    if options.stipple:
+        _stipple(source, result, options.stipple)
     if options.plot:
         _draw(options, source, result)
     report: dict[str, Any] = {
@@ -93,7 +107,7 @@ def run(options: argparse.Namespace) -> int:
         "backend": result.backend,
         "seconds": round(seconds, 6),
     }
-    print_json(report | {name: v for name in ("out", "plot") if (v := getattr(options, name))})
+    print_json(report | {name: v for name in ("out", "stipple", "plot") if (v := getattr(options, name))})
     return 0
 
 
@@ -125,6 +139,34 @@ def _write(result: QuantizationResult, path: str) -> None:
         labels = {} if result.labels is None else {"labels": result.labels}
         arrays = {"sites": result.sites, "weights": result.weights, "history": np.array(result.history)}
         np.savez(path, energy=result.energy, **arrays, **labels)
+
+
+def _stipple(source: Any, result: QuantizationResult, path: str) -> None:
+    """Draw dots that cover as much of the box as the image is dark; 0.4 of the box around samples."""
+    sites, weights = np.asarray(result.sites, np.float64), np.asarray(result.weights, np.float64)
+    if isinstance(source, Grid):
+        lower, upper = np.array(source.lower), np.array(source.upper)
+        ink = 0.8 * float(source.values.mean() / source.values.max())
+    else:
+        lower, upper, ink = source.min(0), source.max(0), 0.4
+    size = np.where(upper > lower, upper - lower, 1)
+    if path.lower().endswith(".svg"):
+        _write_circles(path, (sites - lower) / size.max(), diameters(weights, ink * (size / size.max()).prod()), size)
+        return
+    figure = require("matplotlib.figure", "quantize", "plot").Figure(figsize=size / size.max() * LONGEST / 100)
+    ax = plot.stipple(sites, weights, ink=ink, ax=figure.add_axes((0, 0, 1, 1)))
+    ax.set_xlim(lower[0], lower[0] + size[0])
+    ax.set_ylim(lower[1], lower[1] + size[1])
+    save_figure(figure, path, dpi=200)
+
+
+def _write_circles(path: str, at: Any, diameter: Any, size: Any) -> None:
+    """Write SVG; `at` from the lower left corner, the longest side being 1."""
+    width, height = size / size.max() * LONGEST
+    x, y, r = at[:, 0] * LONGEST, height - at[:, 1] * LONGEST, diameter * LONGEST / 2
+    circles = (f'<circle cx="{a:.2f}" cy="{b:.2f}" r="{c:.3f}"/>' for a, b, c in zip(x, y, r, strict=True))
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" fill="{INK}">'
+    Path(path).write_text("\n".join((head, *circles, "</svg>", "")), encoding="utf-8")
 
 
 def _draw(options: argparse.Namespace, source: Any, result: QuantizationResult) -> None:

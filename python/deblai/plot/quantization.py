@@ -112,7 +112,7 @@ def stipple(points: Any, weights: Any = None, *, ink: float = 0.4, color: Any = 
     ax = new_axes(ax, "plot.stipple", figsize=(5, 5))
     lower, upper = at.min(0), at.max(0)
     size = np.where(upper > lower, upper - lower, 1.0)
-    diameter = 2 * np.sqrt(w / w.sum() * ink * size.prod() / np.pi)
+    diameter = diameters(w, ink * size.prod())
     collection = require("matplotlib.collections", "plot.stipple", "plot").EllipseCollection(
         *(diameter, diameter, np.zeros(len(at))),
         **{"units": "xy", "offsets": at, "offset_transform": ax.transData, "facecolors": color, "linewidths": 0},
@@ -121,6 +121,11 @@ def stipple(points: Any, weights: Any = None, *, ink: float = 0.4, color: Any = 
     margin = diameter.max() / 2
     frame(ax, lower - margin, upper + margin)
     return ax
+
+
+def diameters(weights: Any, area: float) -> Any:
+    """Return the diameters of dots whose areas are as the weights, and together `area`."""
+    return 2 * np.sqrt(weights / weights.sum() * area / np.pi)
 
 
 def sites(points: Any, samples: Any, weights: Any = None, *, ax: Any = None) -> Any:
