@@ -102,8 +102,16 @@ BAD = [
     ({"psi": changed(PSI, 1e250, 2)}, InvalidValue, r"psi: expected values below 200 powers of ten"),
     ({"psi": PSI[:5]}, InvalidValue, r"psi: expected 12 values to match sites, got shape \(5,\)"),
     ({"psi": PSI.astype(np.float32)}, InvalidType, "psi: expected float64 to match sites, got float32"),
-    ({"measure": None}, InvalidType, r"measure: expected measures.UniformBox, .* or measures.PiecewiseLinear, got NoneType"),
-    ({"measure": Samples(Y)}, InvalidType, r"measure: expected measures.UniformBox, .* or measures.PiecewiseLinear, got Samples"),
+    (
+        {"measure": None},
+        InvalidType,
+        r"measure: expected measures.UniformBox, .* or measures.Piece.*, got NoneType",
+    ),
+    (
+        {"measure": Samples(Y)},
+        InvalidType,
+        r"measure: expected measures.UniformBox, .* or measures.Piece.*, got Samples",
+    ),
     ({"measure": UniformBox((0,), (1,))}, InvalidValue, "measure: expected 2 or 3 dimensions, got 1"),
     ({"measure": UniformBox((0, 0), (1e-200, 1))}, InvalidValue, "measure: expected a box with sides"),
     ({"measure": grid_of(-1.0)}, InvalidValue, "measure.values: expected finite nonnegative values"),
