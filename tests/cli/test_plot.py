@@ -6,7 +6,7 @@ import deblai
 import numpy as np
 import pytest
 from deblai.errors import InvalidType, InvalidValue, MissingExtra
-from deblai.measures import Grid, UniformBox
+from deblai.measures import Gaussian, Grid, UniformBox
 
 figures = pytest.importorskip("matplotlib.figure", reason="the extra 'plot' is not installed")
 plot = pytest.importorskip("deblai.plot")
@@ -42,6 +42,13 @@ def test_cells_are_the_polygons_of_the_diagram(rng, ax):
     np.testing.assert_array_equal(drawn.get_paths()[7].vertices[:-1], cells.polygon(7))
     assert ax.get_xlim() == (0, 2)
     assert ax.get_ylim() == (0, 1)
+
+
+def test_cells_of_the_whole_plane(rng, ax):
+    """A Gaussian's cells reach 39 deviations; what is shown is where its mass is."""
+    plot.cells(deblai.quantization.laguerre(rng.standard_normal((50, 2)), measure=Gaussian([0, 0])), ax=ax)
+    assert 3 < ax.get_xlim()[1] < 8
+    assert -8 < ax.get_ylim()[0] < -3
 
 
 def test_cells_by_other_values(rng, ax):

@@ -14,6 +14,7 @@ from ._axes import BLUE, INK, RED, clean, frame, new_axes, numpy, plane
 __all__ = ["cells", "sites", "stipple"]
 
 MOST_SAMPLES = 20_000  # that are drawn
+FAR = 3.0  # times the box of the mass: the box of the cells is not shown
 
 
 def cells(
@@ -31,7 +32,7 @@ def cells(
     ----------
     cells : Cells
         As `deblai.quantization.laguerre` returns. Empty cells are left out; those of a torus are drawn near their
-        sites, so that some stand out of the box.
+        sites, so that some stand out of the box. Cells of a Gaussian on the whole plane are shown where it has mass.
     values : array (n,), optional
         What the colours mean, one number a cell; by default its mass over its area, the mean density.
     cmap : matplotlib colour map, default "magma_r"
@@ -74,8 +75,21 @@ def cells(
         [polygons[i] for i in full], array=shown, cmap=cmap, edgecolors=edgecolor, linewidths=lw
     )
     ax.add_collection(collection)
-    frame(ax, vertices.min(0), vertices.max(0))
+    frame(ax, *_window(cells, vertices))
     return ax
+
+
+def _window(cells: Cells, vertices: Any) -> tuple[Any, Any]:
+    """Return the box of all cells; where they reach far beyond their mass, as a Gaussian's do, the box of that."""
+    low, high = vertices.min(0), vertices.max(0)
+    mass, centroid, second = (
+        np.asarray(numpy(v), np.float64) for v in (cells.mass, cells.centroid, cells.second_moment)
+    )
+    held = mass > 0
+    reach = 3 * np.sqrt(second[held] / mass[held])[:, None]
+    seen = (centroid[held] - reach).min(0), (centroid[held] + reach).max(0)
+    far = np.max(high - low) > FAR * np.max(seen[1] - seen[0])
+    return (np.maximum(low, seen[0]), np.minimum(high, seen[1])) if far else (low, high)
 
 
 def stipple(points: Any, weights: Any = None, *, ink: float = 0.4, color: Any = INK, ax: Any = None) -> Any:
