@@ -8,6 +8,8 @@ import pytest
 from deblai.errors import BackendError, InvalidType, InvalidValue
 from deblai.measures import Gaussian, Grid, Mixture, PiecewiseLinear, Polytope, UniformBox
 from deblai.quantization import laguerre
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.spatial import Delaunay
 
 RNG = np.random.default_rng(0)
@@ -288,3 +290,42 @@ def test_refused_by_laguerre(backend):
             laguerre(y, measure=Gaussian([0, 0], 1e-6, UniformBox((1, 1), (2, 2))))
         with pytest.raises(InvalidValue, match="sites: expected finite"):
             laguerre([[0.0, NAN]], measure=NORMAL)
+
+
+@pytest.mark.parametrize("measure", MEASURES.values(), ids=MEASURES.keys())
+def test_many_cells(measure):
+    """Many more sites than triangles, corners or components: masses add up to 1, moments to those of the measure."""
+    sites = np.random.default_rng(3).standard_normal((20_000, 2)) * 0.7
+    c, one = laguerre(sites, measure=measure), laguerre(np.zeros((1, 2)), measure=measure)
+    assert abs(c.mass.sum() - 1) < 1e-12
+    np.testing.assert_allclose(c.mass @ c.centroid, one.centroid[0], atol=1e-12)
+    about = c.second_moment + 2 * c.mass * (sites * (c.centroid - sites)).sum(1) + c.mass * (sites**2).sum(1)
+    assert about.sum() == pytest.approx(one.energy, abs=1e-11)
+
+
+NODES = PiecewiseLinear.from_grid(np.arange(9.0).reshape(3, 3) ** 2, (0, 0), (1, 1))
+DIAMOND = Polytope([[0.5, 0], [1, 0.5], [0.5, 1], [0, 0.5]])
+HALF = Gaussian([0.5, 0.5], 0.04, DIAMOND)
+
+
+@given(
+    st.lists(st.tuples(st.integers(-2, 10), st.integers(-2, 10)), min_size=1, max_size=20, unique=True),
+    st.sampled_from([NODES, DIAMOND, HALF]),
+    st.booleans(),
+)
+def test_ties(points, measure, weighted):
+    """Sites of a lattice, whose edges run along those of triangles and through corners, and empty cells."""
+    sites = np.array(points, float) / 8
+    psi = (sites[:, 0] > 0.5) / 8.0 if weighted else None
+    c = laguerre(sites, psi, measure=measure)
+    assert abs(c.mass.sum() - 1) < 1e-12
+    with deblai.use_backend("reference"):
+        expected = laguerre(sites, psi, measure=measure)
+    np.testing.assert_allclose(c.mass, expected.mass, atol=1e-12)
+    np.testing.assert_allclose(c.second_moment, expected.second_moment, atol=1e-12)
+    # What crosses an edge is the same from both sides.
+    f = c.facets()
+    inner = f.across >= 0
+    links = np.zeros((len(sites), len(sites)))
+    np.add.at(links, (f.cell[inner], f.across[inner]), f.mass[inner])
+    np.testing.assert_allclose(links, links.T, atol=1e-12)
