@@ -138,7 +138,7 @@ def test_interrupt_by_callback():
         (
             {"x": UniformBox([0] * 4, [1] * 4)},
             InvalidValue,
-            "expected samples or a density of 2 or 3 dimensions, got 4",
+            "x: expected samples or a density of 2 or 3 dimensions, got 4",
         ),
         ({"init": np.zeros((3, 3))}, InvalidValue, "init: expected 2 coordinates"),
         ({"init": np.zeros((4, 2))}, InvalidValue, "init: expected 3 sites to match n_sites, got 4"),
