@@ -50,6 +50,21 @@ index_t polyhedra(py::handle sites, py::handle psi, const Corner& lower, const C
     });
 }
 
+index_t facets(py::handle sites, py::handle psi, const Corner& lower, const Corner& upper, bool periodic,
+               py::handle offsets, py::handle neighbours, py::handle mass, py::handle first, py::handle second,
+               py::handle offset, int threads, const std::string& simd) {
+    return by_dtype(sites, "sites", [&](auto type) {
+        using T = decltype(type);
+        const auto q = problem<T>(sites, psi, lower, upper, periodic);
+        const auto begin = matrix<const std::int64_t>(offsets, "offsets");
+        const laguerre3::Facets<T> out{vector<std::int64_t>(neighbours, "neighbours"), vector<T>(mass, "mass"),
+                                       matrix<T>(first, "first"), matrix<T>(second, "second"),
+                                       matrix<T>(offset, "offset")};
+        return interruptible(threads, simd,
+                             [&](const Control& control) { return laguerre3::facets(q, begin, out, control); });
+    });
+}
+
 std::size_t workspace(py::handle sites, py::handle psi, int threads) {
     return by_dtype(sites, "sites", [&](auto type) {
         using T = decltype(type);
@@ -70,6 +85,10 @@ void register_laguerre3(py::module_& m) {
           py::arg("periodic"), py::arg("offsets"), py::arg("vertices"), py::arg("neighbours"), py::arg("areas"),
           py::arg("facet_offsets"), py::arg("corners"), py::arg("threads"), py::arg("simd"),
           "Polyhedra of the cells whose counts `offsets` adds up. Returns the number of cells done.");
+    m.def("laguerre3_facets", &facets, py::arg("sites"), py::arg("psi"), py::arg("lower"), py::arg("upper"),
+          py::arg("periodic"), py::arg("offsets"), py::arg("neighbours"), py::arg("mass"), py::arg("first"),
+          py::arg("second"), py::arg("offset"), py::arg("threads"), py::arg("simd"),
+          "The density on the facets of the polyhedra. Returns the number of cells done.");
     m.def("laguerre3_workspace", &workspace, py::arg("sites"), py::arg("psi"), py::arg("threads"),
           "Bytes of workspace that the same call of laguerre3 allocates.");
 }

@@ -89,6 +89,21 @@ def laguerre3_polyhedra(
     threads: int,
     simd: str,
 ) -> int: ...
+def laguerre3_facets(
+    sites: _View,
+    psi: _View | None,
+    lower: Sequence[float],
+    upper: Sequence[float],
+    periodic: bool,
+    offsets: _View,
+    neighbours: _View | None,
+    mass: _View | None,
+    first: _View | None,
+    second: _View | None,
+    offset: _View | None,
+    threads: int,
+    simd: str,
+) -> int: ...
 def laguerre3_workspace(sites: _View, psi: _View | None, threads: int) -> int: ...
 def laplacian_solve(
     begin: _View, across: _View, weight: _View, rhs: _View, x: _View, rtol: float, max_iter: int, threads: int

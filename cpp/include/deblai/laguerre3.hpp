@@ -11,6 +11,7 @@
 #include <cstdint>
 
 #include "deblai/error.hpp"
+#include "deblai/facet3.hpp"
 #include "deblai/laguerre.hpp"
 #include "deblai/parallel.hpp"
 #include "deblai/view.hpp"
@@ -61,6 +62,32 @@ struct Polyhedra {
 // Cells without vertices are not computed. Returns the number of cells done.
 template <class T>
 index_t polyhedra(const Problem<T>& problem, const Polyhedra<T>& output, const Control& control = {});
+
+// What lies on the facets, one row for each in the order of `polyhedra`, with v = x - y_i and the element of area dA.
+// Null: not wanted.
+template <class T>
+struct Facets {
+    Vector<std::int64_t> neighbours;  // as those of `polyhedra`
+    Vector<T> mass;                   // int drho dA
+    Matrix<T> first;                  // int v drho dA, (total, 3)
+    Matrix<T> second;                 // int v v^T drho dA row by row, (total, 9)
+    Matrix<T> offset;                 // y_j - y_i, to the image across on the torus; 0 at the border, (total, 3)
+
+    void write(index_t row, std::int64_t across, const FacetMoments3& m, Point3 d) const {
+        const double to[3] = {d.x, d.y, d.z}, one[3] = {m.first.x, m.first.y, m.first.z};
+        const double two[9] = {m.xx, m.xy, m.xz, m.xy, m.yy, m.yz, m.xz, m.yz, m.zz};
+        if (neighbours) neighbours(row) = across;
+        if (mass) mass(row) = static_cast<T>(m.mass);
+        for (int k = 0; first && k < 3; ++k) first(row, k) = static_cast<T>(one[k]);
+        for (int k = 0; second && k < 9; ++k) second(row, k) = static_cast<T>(two[k]);
+        for (int k = 0; offset && k < 3; ++k) offset(row, k) = static_cast<T>(to[k]);
+    }
+};
+
+// With `offsets` as in Polyhedra. Returns the number of cells done.
+template <class T>
+index_t facets(const Problem<T>& problem, Matrix<const std::int64_t> offsets, const Facets<T>& output,
+               const Control& control = {});
 
 // Bytes that one call allocates: about 70 for a site and 120 KiB for a thread. Cells of more than 256 vertices want 230
 // bytes more for each.

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import _backend, _core, errors
-from ..results import Cells3, Solids
+from ..results import Cells3, Facets, Solids
 from ._cells import OPERATION, Evaluation, Problem, checked_arrays, views_of
 
 
@@ -94,20 +94,63 @@ def summarize(q: Problem, e: Evaluation, wanted: tuple[str, ...], tracked: Any =
         {name: gradients[name] for name in wanted},
         e.plan.label,
         lambda: solids(kept, e.count, e.plan),
-        _no_facets,
+        lambda: facets(kept, e.count, e.plan),
         e.count,
     )
 
 
-def _no_facets() -> Any:
-    raise errors.InvalidValue(f"[{OPERATION}] facets: expected cells of the plane; those of space have areas")
+def _begin(q: Problem, counts: Any) -> Any:
+    """Return where vertices, facets and corners of each cell begin, int64 (n + 1, 3)."""
+    begin = np.zeros((q.sites.shape[0] + 1, 3), np.int64)
+    np.cumsum(q.library.numpy(counts), axis=0, out=begin[1:])
+    return begin
+
+
+def facets(q: Problem, counts: Any, plan: _backend.Plan) -> Facets:
+    """Integrate over the facets of polyhedra whose numbers of vertices, facets and corners are known."""
+    library, sites = q.library, q.sites
+    if plan.backend == "reference":
+        from ..reference import laguerre3
+
+        given, psi, _ = checked_arrays(q)
+        f = laguerre3.facets(laguerre3.cells(given, psi, q.lower, q.upper, q.periodic), given, psi)
+        whole = [library.device_array(v.astype(np.int64), sites) for v in f[:2]]
+        return Facets(*whole, *(library.export(v, sites) for v in f[2:]))
+    begin = _begin(q, counts)
+    total, dtype = int(begin[-1, 1]), library.dtype(sites)
+    columns = {"mass": (), "first": (3,), "second": (9,), "offset": (3,)}
+    out = [library.empty((total,), "int64", sites)]
+    out += [library.empty((total, *shape), dtype, sites) for shape in columns.values()]
+    offsets = library.device_array(begin, sites)
+    site_view, psi_view, _ = views_of(q)
+    results = [library.view(v, True) for v in out]
+    try:
+        _core.laguerre3_facets(
+            site_view,
+            psi_view,
+            q.lower,
+            q.upper,
+            q.periodic,
+            library.view(offsets),
+            results[0],
+            results[1],
+            results[2],
+            results[3],
+            results[4],
+            plan.threads,
+            plan.simd,
+        )
+    except KeyboardInterrupt:
+        raise errors.Interrupted(f"[{OPERATION}] interrupted on the facets") from None
+    across, mass, first, second, offset = (library.finish(v, sites) for v in out)
+    cell = np.repeat(np.arange(len(begin) - 1, dtype=np.int64), np.diff(begin[:, 1]))
+    return Facets(library.device_array(cell, sites), across, mass, first, second.reshape(total, 3, 3), offset)
 
 
 def solids(q: Problem, counts: Any, plan: _backend.Plan) -> Solids:
     """Compute the polyhedra whose numbers of vertices, facets and corners are known."""
     library, sites = q.library, q.sites
-    begin = np.zeros((sites.shape[0] + 1, 3), np.int64)
-    np.cumsum(library.numpy(counts), axis=0, out=begin[1:])
+    begin = _begin(q, counts)
 
     def starts(k: int) -> Any:
         return library.device_array(np.ascontiguousarray(begin[:, k]), sites)

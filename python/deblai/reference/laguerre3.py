@@ -25,6 +25,8 @@ class Cells(NamedTuple):
     label: Array
     facets: list[Array]  # (k, 3), counter-clockwise from outside
     diagonal: float
+    sides: Array  # of the box
+    periodic: bool
 
 
 def _sums(owner: Array, values: Array, n: int) -> Array:
@@ -156,7 +158,7 @@ def cells(
     wide = (area > SMALL * diagonal * perimeter) & kept[owner]
     facets = [points[r, : p.size[r]].astype(np.float64) for r in np.flatnonzero(wide)]
     mass, centroid, total = (v.astype(np.float64) for v in (mass, centroid, total))
-    return Cells(mass, centroid, total, owner[wide], label[owner, column][wide], facets, diagonal)
+    return Cells(mass, centroid, total, owner[wide], label[owner, column][wide], facets, diagonal, high - low, periodic)
 
 
 class Polyhedra(NamedTuple):
@@ -204,3 +206,43 @@ def polyhedra(c: Cells, sites: Array) -> Polyhedra:
     numbers = (np.asarray(v, np.int64) for v in (neighbours, ends, corners))
     across, begin, corner = numbers
     return Polyhedra(offsets, flat, across, np.asarray(areas, np.float64), begin, corner)
+
+
+class Facets(NamedTuple):
+    """One row for each facet, in the order of `Polyhedra.neighbours`; see `deblai.results.Facets`."""
+
+    cell: Array
+    across: Array
+    mass: Array
+    first: Array
+    second: Array
+    offset: Array
+
+
+def facets(c: Cells, sites: Array, psi: Array | None) -> Facets:
+    """Return the integrals over the facets of the cells of these sites and psi, relative to the sites."""
+    at, p = np.asarray(sites, np.float64), polyhedra(c, sites)
+    weight = np.zeros(len(at)) if psi is None else np.asarray(psi, np.float64)
+    cell = np.repeat(np.arange(len(at)), np.diff(p.offsets[:, 1]))
+    sides = np.asarray(c.sides, np.float64)
+    steps = (-1, 0, 1) if c.periodic else (0,)
+    shifts = np.array([(i, j, k) for i in steps for j in steps for k in steps]) * sides
+    n = len(cell)
+    mass, first, second, offset = np.zeros(n), np.zeros((n, 3)), np.zeros((n, 3, 3)), np.zeros((n, 3))
+    for f, (i, j) in enumerate(zip(cell, p.neighbours, strict=True)):
+        corner = p.vertices[p.corners[p.facet_offsets[f] : p.facet_offsets[f + 1]]] - at[i]
+        a, b, d = np.broadcast_to(corner[0], corner[2:].shape), corner[1:-1], corner[2:]
+        area = _length(np.cross(b - a, d - a)) / 2 / sides.prod()
+        middles = np.stack([(a + b) / 2, (b + d) / 2, (d + a) / 2], 1)  # exact for polynomials of degree 2
+        mass[f] = area.sum()
+        first[f] = np.einsum("t,tmx->x", area / 3, middles)
+        second[f] = np.einsum("t,tmx,tmy->xy", area / 3, middles, middles)
+        if j < 0:
+            continue
+        straight = at[j] - at[i]
+        to = straight - (np.round(straight / sides) * sides if c.periodic else 0) + shifts
+        to = to[(to != 0).any(1)]
+        normal = np.cross(b - a, d - a).sum(0)
+        off = np.abs(corner @ to.T - ((to**2).sum(1) + weight[i] - weight[j]) / 2).max(0) / _length(to)
+        offset[f] = to[np.where(to @ normal >= 0, off, np.inf).argmin()]
+    return Facets(cell, p.neighbours, mass, first, second, offset)

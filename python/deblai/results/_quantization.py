@@ -22,21 +22,23 @@ class Geometry(NamedTuple):
 
 
 class Facets(NamedTuple):
-    """The density along the edges of cells: row k for the edge from vertex k to the next; see `Cells.facets`.
+    """The density on the facets of cells; see `Cells.facets`.
+
+    In the plane row k is the edge from vertex k to the next, in space row k is facet k, in the order of `neighbours`.
 
     Attributes
     ----------
     cell : int64 array (total,)
-        The cell i that the edge belongs to. Each edge between two cells has a row of either.
+        The cell i that the facet belongs to. Each facet between two cells has a row of either.
     across : int64 array (total,)
         The site j across, perhaps i itself on small tori; -1 for the border of the box.
     mass : array (total,)
-        Integral of the density along the edge.
-    first : array (total, 2)
+        Integral of the density over the facet.
+    first : array (total, d)
         Integral of x - y_i.
-    second : array (total, 2, 2)
+    second : array (total, d, d)
         Integral of (x - y_i)(x - y_i)^T.
-    offset : array (total, 2)
+    offset : array (total, d)
         y_j - y_i, to the image across on the torus; 0 at the border of the box.
     """
 
@@ -133,15 +135,15 @@ class Cells:
         return across[across >= 0]
 
     def facets(self) -> Facets:
-        r"""Return the density along every edge of every cell: what second derivatives are made of.
+        r"""Return the density on every facet of every cell, edges in the plane: what second derivatives are made of.
 
-        For the edge :math:`\Gamma` between cells i and j, with :math:`v = x - y_i`,
+        For the facet :math:`\Gamma` between cells i and j, with :math:`v = x - y_i`,
 
         .. math::
             \int_\Gamma \rho \, ds, \quad \int_\Gamma v \, \rho \, ds, \quad \int_\Gamma v v^T \rho \, ds
 
-        exactly; where an edge runs along a line between pixels, with the mean of both. Computed when first asked for,
-        from the sites as they were at the call and the density as it is. Not on a GPU.
+        exactly; where a facet runs along the border between pixels, with the mean of both. Computed when first asked
+        for, from the sites as they were at the call and the density as it is. Not on a GPU.
 
         Examples
         --------
@@ -179,7 +181,7 @@ class Cells:
         f = [library.numpy(v) for v in (self.facets().cell, self.facets().across, self.facets().mass)]
         offset = library.numpy(self.facets().offset).astype(np.float64)
         inner = (f[1] >= 0) & (f[0] != f[1])
-        coupling = f[2][inner].astype(np.float64) / (2 * np.hypot(*offset[inner].T))
+        coupling = f[2][inner].astype(np.float64) / (2 * np.sqrt((offset[inner] ** 2).sum(1)))
         n = self.mass.shape[0]
         graph = sparse.csr_matrix((coupling, (f[0][inner], f[1][inner])), shape=(n, n))
         graph = 0.5 * (graph + graph.T)

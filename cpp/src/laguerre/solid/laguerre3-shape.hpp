@@ -46,6 +46,9 @@ public:
     };
     int vertices() const { return vertices_; }
     const std::vector<Facet>& facets() const { return facet_; }
+    std::size_t end(std::size_t facet) const {
+        return facet + 1 < facet_.size() ? facet_[facet + 1].begin : corner_.size();
+    }
     const std::vector<int>& corners() const { return corner_; }  // as vertices of the scratch
     // A corner, or another vertex of the scratch that leads those at its point.
     int number(int corner) const { return number_[corner]; }

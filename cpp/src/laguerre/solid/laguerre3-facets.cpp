@@ -1,0 +1,139 @@
+// What is asked for facet by facet, once their numbers are known: the polyhedra, and the density on their facets.
+#include <atomic>
+
+#include "laguerre3-run.hpp"
+
+namespace deblai::laguerre3 {
+namespace {
+
+// Throws unless these are the running sums of some counts.
+void require_sums(const Matrix<const std::int64_t>& begin, index_t n) {
+    require(begin.rows == n + 1 && begin.cols == 3, "offsets: expected shape (n + 1, 3)");
+    for (int k = 0; k < 3; ++k) {
+        require(begin(0, k) == 0, "offsets: expected running sums of the cells' counts");
+        for (index_t i = 0; i < n; ++i)
+            require(begin(i, k) <= begin(i + 1, k), "offsets: expected running sums of the cells' counts");
+    }
+}
+
+// Calls use(place, site, cell, worker) for every cell that has vertices, its polytope read; returns how many were done.
+template <class T, class Use>
+index_t each_polytope(Run<T>& run, const Matrix<const std::int64_t>& begin, const Use& use) {
+    std::atomic<index_t> done{0}, wrong{0};
+    const auto wanted = [&](index_t i) { return begin(i, 0) != begin(i + 1, 0); };
+    run.each(wanted, [&](index_t, index_t place, const Cell& cell, auto& worker) {
+        done.fetch_add(1, std::memory_order_relaxed);
+        const index_t i = run.scene().id[place];
+        Polytope& p = worker.polytope;
+        if (cell.size > 0) p.read(worker.memory->view, cell);
+        const auto fits = [&](int k, std::size_t size) {
+            return begin(i, k) + static_cast<index_t>(size) == begin(i + 1, k);
+        };
+        if (cell.size == 0 || !fits(0, p.vertices()) || !fits(1, p.facets().size()) || !fits(2, p.corners().size())) {
+            wrong.store(1, std::memory_order_relaxed);
+            return;
+        }
+        use(place, i, cell, worker);
+    });
+    require(wrong.load() == 0, "offsets: expected the counts of the same problem");
+    return done.load();
+}
+
+// From the site at `place` to the image of the site at `other` on whose bisector a facet lies: the one to whose plane
+// all corners are nearest.
+Point3 across(const Scene& scene, index_t place, index_t other, const std::vector<Point3>& corner, Point3 normal) {
+    const Leaf &mine = scene.leaf[place / lanes], &its = scene.leaf[other / lanes];
+    const index_t k = place % lanes, l = other % lanes;
+    const Point3 straight{its.at[0][l] - mine.at[0][k], its.at[1][l] - mine.at[1][k], its.at[2][l] - mine.at[2][k]};
+    if (!scene.periodic) return straight;
+    Point3 best = straight;
+    double least = std::numeric_limits<double>::infinity();
+    for (int image = images; image >= 0; --image) {
+        const double (&shift)[3] = scene.shift[image < images ? image : middle];
+        const Point3 d = straight + Point3{shift[0], shift[1], shift[2]};
+        const double d2 = dot(d, d), h = 0.5 * (d2 + (mine.psi[k] - its.psi[l]));
+        if (d2 == 0 || dot(d, normal) < 0) continue;
+        const double length = std::sqrt(d2);
+        double off = 0;
+        for (std::size_t c = 0; c < corner.size() && off < least; ++c)
+            off = std::max(off, std::abs(dot(corner[c], d) - h) / length);
+        if (off < least) least = off, best = d;
+    }
+    return best;
+}
+
+}  // namespace
+
+template <class T>
+index_t polyhedra(const Problem<T>& q, const Polyhedra<T>& out, const Control& control) {
+    require_shapes(q);
+    const index_t n = q.sites.rows;
+    const auto& begin = out.offsets;
+    require_sums(begin, n);
+    require(out.vertices.rows == begin(n, 0) && out.vertices.cols == 3 && out.neighbours.size == begin(n, 1) &&
+                out.areas.size == begin(n, 1) && out.facet_offsets.size == begin(n, 1) + 1 &&
+                out.corners.size == begin(n, 2),
+            "vertices: expected as many rows as the last offset says");
+    out.facet_offsets(0) = 0;
+    Run<T> run(q, control);
+    return each_polytope(run, begin, [&](index_t, index_t i, const Cell& cell, auto& worker) {
+        const Scratch& m = worker.memory->view;
+        const Polytope& p = worker.polytope;
+        for (int v = 0; v < cell.size; ++v) {
+            if (!p.leads(v)) continue;
+            const double at[3] = {m.x[v], m.y[v], m.z[v]};
+            for (int k = 0; k < 3; ++k)
+                out.vertices(begin(i, 0) + p.number(v), k) = static_cast<T>(static_cast<double>(q.sites(i, k)) + at[k]);
+        }
+        for (std::size_t f = 0; f < p.facets().size(); ++f) {
+            const Polytope::Facet& facet = p.facets()[f];
+            const index_t row = begin(i, 1) + static_cast<index_t>(f);
+            out.neighbours(row) = facet.label < 0 ? -1 : run.scene().id[facet.label];
+            out.areas(row) = static_cast<T>(facet.area);
+            out.facet_offsets(row + 1) = begin(i, 2) + static_cast<index_t>(p.end(f));
+        }
+        for (std::size_t c = 0; c < p.corners().size(); ++c)
+            out.corners(begin(i, 2) + static_cast<index_t>(c)) = begin(i, 0) + p.number(p.corners()[c]);
+    });
+}
+
+template <class T>
+index_t facets(const Problem<T>& q, Matrix<const std::int64_t> begin, const Facets<T>& out, const Control& control) {
+    require_shapes(q);
+    require_sums(begin, q.sites.rows);
+    const index_t total = begin(q.sites.rows, 1);
+    const auto fits = [&](const Matrix<T>& m, index_t cols) { return !m || (m.rows == total && m.cols == cols); };
+    require((!out.neighbours || out.neighbours.size == total) && (!out.mass || out.mass.size == total) &&
+                fits(out.first, 3) && fits(out.second, 9) && fits(out.offset, 3),
+            "facets: expected as many rows as the last offset says");
+    Run<T> run(q, control);
+    const Scene& scene = run.scene();
+    return each_polytope(run, begin, [&](index_t place, index_t i, const Cell&, auto& worker) {
+        const Scratch& m = worker.memory->view;
+        const Polytope& p = worker.polytope;
+        std::vector<Point3>& ring = worker.ring;
+        for (std::size_t f = 0; f < p.facets().size(); ++f) {
+            ring.clear();
+            for (std::size_t c = p.facets()[f].begin; c < p.end(f); ++c) {
+                const int v = p.corners()[c];
+                ring.push_back({m.x[v], m.y[v], m.z[v]});
+            }
+            const Point3 area = twice_area(ring.data(), static_cast<int>(ring.size()));
+            const double length = std::sqrt(dot(area, area));
+            const Point3 normal = length > 0 ? (1 / length) * area : area;
+            FacetMoments3 sum;
+            sum.add(ring.data(), static_cast<int>(ring.size()), normal, scene.density);
+            const std::int64_t label = p.facets()[f].label;
+            const Point3 d = label < 0 ? Point3{0, 0, 0} : across(scene, place, label, ring, normal);
+            out.write(begin(i, 1) + static_cast<index_t>(f), label < 0 ? -1 : scene.id[label], sum, d);
+        }
+    });
+}
+
+#define DEBLAI_INSTANTIATE(T)                                                           \
+    template index_t polyhedra(const Problem<T>&, const Polyhedra<T>&, const Control&); \
+    template index_t facets(const Problem<T>&, Matrix<const std::int64_t>, const Facets<T>&, const Control&);
+DEBLAI_INSTANTIATE(float)
+DEBLAI_INSTANTIATE(double)
+
+}  // namespace deblai::laguerre3
