@@ -52,6 +52,15 @@ Matrix<T> matrix(py::handle capsule, const char* what, Device device = Device::c
 }
 
 template <class T>
+Volume<T> volume(py::handle capsule, const char* what, Device device = Device::cpu) {
+    if (capsule.is_none()) return {};
+    const View& v = typed<T>(capsule, 3, device, what);
+    Volume<T> out{static_cast<T*>(v.data)};
+    for (int a = 0; a < 3; ++a) out.size[a] = v.shape[a], out.stride[a] = v.strides[a];
+    return out;
+}
+
+template <class T>
 Vector<T> vector(py::handle capsule, const char* what, Device device = Device::cpu) {
     if (capsule.is_none()) return {};
     const View& v = typed<T>(capsule, 1, device, what);

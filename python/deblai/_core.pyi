@@ -63,9 +63,11 @@ def laguerre_workspace(
 def laguerre3(
     sites: _View,
     psi: _View | None,
+    density: _View | None,
     lower: Sequence[float],
     upper: Sequence[float],
     periodic: bool,
+    planes: _View | None,
     mass: _View,
     centroid: _View,
     second_moment: _View,
@@ -77,9 +79,11 @@ def laguerre3(
 def laguerre3_polyhedra(
     sites: _View,
     psi: _View | None,
+    density: _View | None,
     lower: Sequence[float],
     upper: Sequence[float],
     periodic: bool,
+    planes: _View | None,
     offsets: _View,
     vertices: _View,
     neighbours: _View,
@@ -92,9 +96,11 @@ def laguerre3_polyhedra(
 def laguerre3_facets(
     sites: _View,
     psi: _View | None,
+    density: _View | None,
     lower: Sequence[float],
     upper: Sequence[float],
     periodic: bool,
+    planes: _View | None,
     offsets: _View,
     neighbours: _View | None,
     mass: _View | None,
@@ -104,7 +110,7 @@ def laguerre3_facets(
     threads: int,
     simd: str,
 ) -> int: ...
-def laguerre3_workspace(sites: _View, psi: _View | None, threads: int) -> int: ...
+def laguerre3_workspace(sites: _View, psi: _View | None, density: _View | None, threads: int) -> int: ...
 def laplacian_solve(
     begin: _View, across: _View, weight: _View, rhs: _View, x: _View, rtol: float, max_iter: int, threads: int
 ) -> tuple[int, int, float]: ...

@@ -1,7 +1,8 @@
 // Exact cells of a Laguerre (power) diagram of space, in a box or on its torus, as laguerre.hpp in the plane:
 //   V_i = {x : |x - y_i|^2 - psi_i <= |x - y_j|^2 - psi_j for all j},
 // polyhedra that are clipped by the sites that can reach them, near ones first, found in a tree of boxes; nothing is
-// approximated and no number of neighbours is assumed. The measure is uniform.
+// approximated and no number of neighbours is assumed. The measure is uniform, on the box or a convex polyhedron in it,
+// or a density that is constant on the voxels of a grid.
 //   value = sum_i int_{V_i} (|x - y_i|^2 - psi_i) drho,   d value / d y_i = 2 m_i (y_i - b_i),   d value / d psi_i =
 //   -m_i
 // Clipping of cells of their own: Ray, Sokolov, Lefebvre and Levy, ACM TOG 37 (2018); Basselin et al., CGF 40 (2021).
@@ -26,6 +27,10 @@ struct Problem {
     Vector<const T> psi;    // (n,); null: zeros
     double lower[3], upper[3];
     bool periodic = false;
+    Volume<const T> density = {};  // voxels that fill the box, axis k is coordinate k; null: uniform
+    // (m, 4), rows n and c: {x : n.x <= c for all} is a convex domain, and the box is the smallest around it. Null: the
+    // box. Only for a uniform measure, and not on the torus.
+    Matrix<const double> planes = {};
 };
 
 // Of equal sites with equal psi the first has the cell. An empty cell has mass 0, no vertices and its site as centroid.
@@ -42,8 +47,8 @@ struct Output {
 template <class T>
 void require_shapes(const Problem<T>& problem);
 
-// Throws InvalidValue for NaN or infinite entries. After a stop, mass and centroid of the cells that were not done are
-// NaN, as energy and value then are.
+// Throws InvalidValue for NaN or infinite entries and densities without mass. After a stop, mass and centroid of the
+// cells that were not done are NaN, as energy and value then are.
 template <class T>
 Summary cells(const Problem<T>& problem, const Output<T>& output, const Control& control = {});
 
@@ -68,7 +73,7 @@ index_t polyhedra(const Problem<T>& problem, const Polyhedra<T>& output, const C
 template <class T>
 struct Facets {
     Vector<std::int64_t> neighbours;  // as those of `polyhedra`
-    Vector<T> mass;                   // int drho dA
+    Vector<T> mass;                   // int drho dA; where a facet lies between voxels, the mean of both
     Matrix<T> first;                  // int v drho dA, (total, 3)
     Matrix<T> second;                 // int v v^T drho dA row by row, (total, 9)
     Matrix<T> offset;                 // y_j - y_i, to the image across on the torus; 0 at the border, (total, 3)
@@ -89,8 +94,8 @@ template <class T>
 index_t facets(const Problem<T>& problem, Matrix<const std::int64_t> offsets, const Facets<T>& output,
                const Control& control = {});
 
-// Bytes that one call allocates: about 70 for a site and 120 KiB for a thread. Cells of more than 256 vertices want 230
-// bytes more for each.
+// Bytes that one call allocates: about 70 for a site, 8 for a voxel and 120 KiB for a thread. Cells of more than 256
+// vertices want 230 bytes more for each.
 template <class T>
 std::size_t workspace_bytes(const Problem<T>& problem, int threads);
 

@@ -54,4 +54,17 @@ struct Matrix {
     explicit DEBLAI_HD operator bool() const { return data != nullptr; }
 };
 
+// An array of three axes.
+template <class T>
+struct Volume {
+    T* data = nullptr;
+    index_t size[3] = {};
+    index_t stride[3] = {};
+
+    DEBLAI_HD T& operator()(index_t i, index_t j, index_t k) const {
+        return data[i * stride[0] + j * stride[1] + k * stride[2]];
+    }
+    explicit DEBLAI_HD operator bool() const { return data != nullptr; }
+};
+
 }  // namespace deblai

@@ -26,8 +26,10 @@ def box(
     if measure.dim not in dims:
         wanted = " or ".join(map(str, dims))
         raise errors.InvalidValue(f"[{operation}] measure: expected {wanted} dimensions, got {measure.dim}")
-    if measure.dim == 3 and not isinstance(measure, UniformBox):
-        raise errors.InvalidValue(f"[{operation}] measure: expected a UniformBox in 3 dimensions, got {measure}")
+    if measure.dim == 3 and not isinstance(measure, UniformBox | Grid | Polytope):
+        raise errors.InvalidValue(
+            f"[{operation}] measure: expected a UniformBox, Grid or Polytope in 3 dimensions, got {measure}"
+        )
     sides = [b - a for a, b in zip(measure.lower, measure.upper, strict=True)]
     if not all(1e-100 < v < 1e100 for v in (*sides, *(1 + abs(v) for v in measure.lower))):
         raise errors.InvalidValue(

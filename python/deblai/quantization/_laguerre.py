@@ -42,8 +42,8 @@ def laguerre(
         Same library, dtype and device. Zeros by default.
     measure : UniformBox, Grid, Polytope, Gaussian, Mixture or PiecewiseLinear of `measures`, optional
         Of the dimension of the sites; the uniform probability on the unit square or cube by default. It is divided by
-        its total mass. All but a UniformBox are two-dimensional; values of a Grid are of the library and device of the
-        sites.
+        its total mass. Those of space are a UniformBox, a Grid and a Polytope; values of a Grid are of the library and
+        device of the sites.
     periodic : bool, default False
         Take the box of a UniformBox or a Grid as a torus. Centroids, polygons and polyhedra are then near the site, not
         wrapped.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,8 @@ def evaluate(q: Problem, grad_sites: bool, plan: _backend.Plan) -> Evaluation:
 def _reference(q: Problem, grad_sites: bool, plan: _backend.Plan) -> Evaluation:
     from ..reference import laguerre3
 
-    sites, psi, _ = checked_arrays(q)
-    c = laguerre3.cells(sites, psi, q.lower, q.upper, q.periodic)
+    sites, psi, density = checked_arrays(q)
+    c = laguerre3.cells(sites, psi, q.lower, q.upper, q.periodic, density=density)
     counts = np.diff(laguerre3.polyhedra(c, sites).offsets, axis=0)
     value = float(c.second_moment.sum() - (0.0 if psi is None else psi @ c.mass))
     export = q.library.export
@@ -45,10 +46,10 @@ def _reference(q: Problem, grad_sites: bool, plan: _backend.Plan) -> Evaluation:
 def _compiled(q: Problem, grad_sites: bool, plan: _backend.Plan) -> Evaluation:
     library, sites = q.library, q.sites
     view = library.view
-    site_view, psi_view, _ = views_of(q)
+    views = views_of(q)
     n, dtype = sites.shape[0], library.dtype(sites)
-    if n > 1_000_000:
-        _backend.require_memory(OPERATION, _core.laguerre3_workspace(site_view, psi_view, plan.threads))
+    if n + (0 if q.density is None else math.prod(q.density.shape)) > 1_000_000:
+        _backend.require_memory(OPERATION, _core.laguerre3_workspace(*views, plan.threads))
     shapes = {"mass": (n,), "centroid": (n, 3), "second_moment": (n,), "count": (n, 3)}
     if grad_sites:
         shapes["grad_sites"] = (n, 3)
@@ -64,7 +65,7 @@ def _compiled(q: Problem, grad_sites: bool, plan: _backend.Plan) -> Evaluation:
 
     mass, centroid, second, count = (view(out[name], True) for name in list(shapes)[:4])
     gradient = view(out["grad_sites"], True) if grad_sites else None
-    arguments = (site_view, psi_view, q.lower, q.upper, q.periodic, mass, centroid, second, count, gradient)
+    arguments = (*views, q.lower, q.upper, q.periodic, None, mass, centroid, second, count, gradient)
     try:
         _, energy, value = _core.laguerre3(*arguments, plan.threads, plan.simd)
     except KeyboardInterrupt:
@@ -112,8 +113,8 @@ def facets(q: Problem, counts: Any, plan: _backend.Plan) -> Facets:
     if plan.backend == "reference":
         from ..reference import laguerre3
 
-        given, psi, _ = checked_arrays(q)
-        f = laguerre3.facets(laguerre3.cells(given, psi, q.lower, q.upper, q.periodic), given, psi)
+        given, psi, density = checked_arrays(q)
+        f = laguerre3.facets(laguerre3.cells(given, psi, q.lower, q.upper, q.periodic), given, psi, q.lower, density)
         whole = [library.device_array(v.astype(np.int64), sites) for v in f[:2]]
         return Facets(*whole, *(library.export(v, sites) for v in f[2:]))
     begin = _begin(q, counts)
@@ -122,15 +123,14 @@ def facets(q: Problem, counts: Any, plan: _backend.Plan) -> Facets:
     out = [library.empty((total,), "int64", sites)]
     out += [library.empty((total, *shape), dtype, sites) for shape in columns.values()]
     offsets = library.device_array(begin, sites)
-    site_view, psi_view, _ = views_of(q)
     results = [library.view(v, True) for v in out]
     try:
         _core.laguerre3_facets(
-            site_view,
-            psi_view,
+            *views_of(q),
             q.lower,
             q.upper,
             q.periodic,
+            None,
             library.view(offsets),
             results[0],
             results[1],
@@ -188,9 +188,11 @@ def solids(q: Problem, counts: Any, plan: _backend.Plan) -> Solids:
     arguments = (
         library.view(sites),
         None if q.psi is None else library.view(q.psi),
+        None,
         q.lower,
         q.upper,
         q.periodic,
+        None,
         library.view(offsets),
         vertices,
         neighbours,

@@ -26,6 +26,7 @@ class Cells(NamedTuple):
     facets: list[Array]  # (k, 3), counter-clockwise from outside
     diagonal: float
     sides: Array  # of the box
+    volume: float  # of the domain
     periodic: bool
 
 
@@ -107,35 +108,27 @@ def facet_polygons(d: Array, h: Array, centre: Array, radius: Array) -> tuple[Po
     return p, origin[alive], frame[alive], rows[alive]
 
 
-def cells(
-    sites: Array, psi: Array | None, lower: Any, upper: Any, periodic: bool = False, dtype: Any = np.float64
-) -> Cells:
-    """Return the cells of every site.
+class Solid(NamedTuple):
+    """Volume, first and second moments of each cell relative to its site, and its facets; see `intersections`."""
 
-    Parameters
-    ----------
-    sites : array (n, 3)
-    psi : array (n,) or None
-    lower, upper : sequence of three floats
-    periodic : bool
-    dtype : float type, default float64
-        What is computed in. Lines in which nearly parallel planes meet want a longer one: facets are not joined.
-    """
-    given = np.asarray(sites, dtype)
-    low, high = np.asarray(lower, dtype), np.asarray(upper, dtype)
-    at = wrap(given, low, high) if periodic else given
-    weight = np.zeros(len(at), dtype) if psi is None else np.asarray(psi, dtype)
-    n, diagonal = len(at), float(np.sqrt(((high - low) ** 2).sum()))
-    gone = duplicates(at, weight)
-    d, h, label = half_spaces(at, weight, low, high, periodic)
-    gone |= ((d == 0).all(2) & (h < 0)).any(1)
-    h[gone] = np.inf
-    centre = np.zeros_like(at) if periodic else (low + high) / 2 - at
-    p, origin, frame, rows = facet_polygons(d, h, centre, np.full(n, diagonal / 2, dtype))
+    volume: Array
+    first: Array
+    second: Array
+    owner: Array
+    column: Array
+    facets: list[Array]
+    area: Array
+    perimeter: Array
+
+
+def intersections(d: Array, h: Array, centre: Array, radius: Array) -> Solid:
+    """Return what half-spaces x.d <= h, rows (n, m), leave of a ball around `centre` that holds all of it."""
+    n = len(d)
+    p, origin, frame, rows = facet_polygons(d, h, centre, radius)
     owner, column = rows // h.shape[1], rows % h.shape[1]
     real = np.arange(p.x.shape[1]) < p.size[:, None]
     points = origin[:, None] + p.x[..., None] * frame[:, None, 0] + p.y[..., None] * frame[:, None, 1]
-    count: Array = _sums(owner, p.size, n).astype(dtype)
+    count: Array = _sums(owner, p.size, n).astype(h.dtype)
     safe = np.where(count > 0, count, 1.0)[:, None]
     apex = np.stack([_sums(owner, (points[..., k] * real).sum(1), n) for k in range(3)], 1) / safe
     area, fx, fy, second = moments(p)
@@ -149,16 +142,109 @@ def cells(
     total = _sums(owner, t * second / 5, n) + 2 * (mean * apex).sum(1) + volume * (apex**2).sum(1)
     mean = mean + volume[:, None] * apex
     kept = volume > 0
-    box = (high - low).prod()
-    mass, total = np.where(kept, volume / box, 0.0), np.where(kept, total / box, 0.0)
-    centroid = given + np.where(kept[:, None], mean / np.where(kept, volume, 1.0)[:, None], 0.0)
     follower = np.where(np.arange(p.x.shape[1]) + 1 < p.size[:, None], np.arange(p.x.shape[1]) + 1, 0)
     step = np.where(real[..., None], np.take_along_axis(points, follower[..., None], 1) - points, 0.0)
-    perimeter = _length(step).sum(1)
-    wide = (area > SMALL * diagonal * perimeter) & kept[owner]
-    facets = [points[r, : p.size[r]].astype(np.float64) for r in np.flatnonzero(wide)]
-    mass, centroid, total = (v.astype(np.float64) for v in (mass, centroid, total))
-    return Cells(mass, centroid, total, owner[wide], label[owner, column][wide], facets, diagonal, high - low, periodic)
+    facets = [points[r, : p.size[r]] for r in range(len(points))]
+    return Solid(
+        np.where(kept, volume, 0.0),
+        np.where(kept[:, None], mean, 0.0),
+        np.where(kept, total, 0.0),
+        owner,
+        column,
+        facets,
+        area,
+        _length(step).sum(1),
+    )
+
+
+def voxels(density: Array, low: Array, high: Array, periodic: bool) -> list[tuple[Array, float]]:
+    """Return the lower corner of every voxel with mass, and of its images, and its density."""
+    step = (high - low) / density.shape
+    weight = density / (density.sum() * step.prod())
+    shifts = (-1, 0, 1) if periodic else (0,)
+    return [
+        (low + np.array([i, j, k]) * (high - low) + np.array(index) * step, float(weight[index]))
+        for index in np.ndindex(density.shape)
+        for i in shifts
+        for j in shifts
+        for k in shifts
+        if weight[index] > 0
+    ]
+
+
+def cells(
+    sites: Array,
+    psi: Array | None,
+    lower: Any,
+    upper: Any,
+    periodic: bool = False,
+    dtype: Any = np.float64,
+    density: Array | None = None,
+    planes: tuple[Array, Array] | None = None,
+) -> Cells:
+    """Return the cells of every site.
+
+    Parameters
+    ----------
+    sites : array (n, 3)
+    psi : array (n,) or None
+    lower, upper : sequence of three floats
+    periodic : bool
+    dtype : float type, default float64
+        What is computed in. Lines in which nearly parallel planes meet want a longer one: facets are not joined.
+    density : array (nx, ny, nz) or None
+        Values of the voxels: each is one more cell that every cell is cut with. None is uniform.
+    planes : array (m, 3) and array (m,), or None
+        The domain {x : normals x <= offsets} in the box; None is the box.
+    """
+    given = np.asarray(sites, dtype)
+    low, high = np.asarray(lower, dtype), np.asarray(upper, dtype)
+    at = wrap(given, low, high) if periodic else given
+    weight = np.zeros(len(at), dtype) if psi is None else np.asarray(psi, dtype)
+    n, diagonal = len(at), float(np.sqrt(((high - low) ** 2).sum()))
+    gone = duplicates(at, weight)
+    d, h, label = half_spaces(at, weight, low, high, periodic)
+    gone |= ((d == 0).all(2) & (h < 0)).any(1)
+    if planes is not None:
+        normals, offsets = (np.asarray(v, dtype) for v in planes)
+        d, h, label = with_planes(d, h, label, normals, offsets - at @ normals.T, -1)
+    h[gone] = np.inf
+    centre = np.zeros_like(at) if periodic else (low + high) / 2 - at
+    radius = np.full(n, diagonal / 2, dtype)
+    s = intersections(d, h, centre, radius)
+    kept = s.volume > 0
+    whole = s.volume.sum() if planes is not None else (high - low).prod()
+    mass, first, second = s.volume / whole, s.first / whole, s.second / whole
+    if density is not None:
+        mass, first, second = np.zeros(n, dtype), np.zeros((n, 3), dtype), np.zeros(n, dtype)
+        step = (high - low) / density.shape
+        faces = np.concatenate([-np.eye(3), np.eye(3)]).astype(dtype)
+        for corner, value in voxels(np.asarray(density, np.float64), low, high, periodic):
+            walls = np.concatenate([at - corner, corner + step - at], 1)
+            near = kept & (walls > -diagonal / 2).all(1) if periodic else kept
+            if not near.any():
+                continue
+            walls_d, walls_h, _ = with_planes(d[near], h[near], label[near], faces, walls[near], -1)
+            part = intersections(walls_d, walls_h, (corner + step / 2 - at)[near], _length(step) / 2 + 0 * radius[near])
+            mass[near] += value * part.volume
+            first[near] += value * part.first
+            second[near] += value * part.second
+    centroid = given + np.where(mass > 0, 1 / np.where(mass > 0, mass, 1.0), 0.0)[:, None] * first
+    wide = (s.area > SMALL * diagonal * s.perimeter) & kept[s.owner]
+    facets = [s.facets[r].astype(np.float64) for r in np.flatnonzero(wide)]
+    mass, centroid, second = (v.astype(np.float64) for v in (mass, centroid, second))
+    across = label[s.owner, s.column]
+    return Cells(
+        mass, centroid, second, s.owner[wide], across[wide], facets, diagonal, high - low, float(whole), periodic
+    )
+
+
+def with_planes(d: Array, h: Array, label: Array, normals: Array, offsets: Array, name: int) -> tuple[Array, ...]:
+    """Put the same planes (m, 3), with offsets (n, m), before those of every cell."""
+    n, m = offsets.shape
+    d = np.concatenate([np.broadcast_to(normals, (n, m, 3)), d], 1)
+    h = np.concatenate([offsets, h], 1)
+    return d, h, np.concatenate([np.full((n, m), name), label], 1)
 
 
 class Polyhedra(NamedTuple):
@@ -219,8 +305,11 @@ class Facets(NamedTuple):
     offset: Array
 
 
-def facets(c: Cells, sites: Array, psi: Array | None) -> Facets:
-    """Return the integrals over the facets of the cells of these sites and psi, relative to the sites."""
+def facets(c: Cells, sites: Array, psi: Array | None, lower: Any = None, density: Array | None = None) -> Facets:
+    """Return the integrals over the facets of the cells of these sites and psi, relative to the sites.
+
+    On voxels every facet is cut by every plane of the grid, whose lower corner is `lower`.
+    """
     at, p = np.asarray(sites, np.float64), polyhedra(c, sites)
     weight = np.zeros(len(at)) if psi is None else np.asarray(psi, np.float64)
     cell = np.repeat(np.arange(len(at)), np.diff(p.offsets[:, 1]))
@@ -231,18 +320,61 @@ def facets(c: Cells, sites: Array, psi: Array | None) -> Facets:
     mass, first, second, offset = np.zeros(n), np.zeros((n, 3)), np.zeros((n, 3, 3)), np.zeros((n, 3))
     for f, (i, j) in enumerate(zip(cell, p.neighbours, strict=True)):
         corner = p.vertices[p.corners[p.facet_offsets[f] : p.facet_offsets[f + 1]]] - at[i]
-        a, b, d = np.broadcast_to(corner[0], corner[2:].shape), corner[1:-1], corner[2:]
-        area = _length(np.cross(b - a, d - a)) / 2 / sides.prod()
-        middles = np.stack([(a + b) / 2, (b + d) / 2, (d + a) / 2], 1)  # exact for polynomials of degree 2
-        mass[f] = area.sum()
-        first[f] = np.einsum("t,tmx->x", area / 3, middles)
-        second[f] = np.einsum("t,tmx,tmy->xy", area / 3, middles, middles)
+        normal = np.cross(corner[1:-1] - corner[0], corner[2:] - corner[0]).sum(0)
+        pieces = [(corner, 1 / c.volume)] if density is None else pieces_on(corner, at[i], c, lower, density)
+        for piece, value in pieces:
+            area = _length(np.cross(piece[1:-1] - piece[0], piece[2:] - piece[0])) / 2 * value
+            a, b, d = np.broadcast_to(piece[0], piece[2:].shape), piece[1:-1], piece[2:]
+            middles = np.stack([(a + b) / 2, (b + d) / 2, (d + a) / 2], 1)  # exact for polynomials of degree 2
+            mass[f] += area.sum()
+            first[f] += np.einsum("t,tmx->x", area / 3, middles)
+            second[f] += np.einsum("t,tmx,tmy->xy", area / 3, middles, middles)
         if j < 0:
             continue
         straight = at[j] - at[i]
         to = straight - (np.round(straight / sides) * sides if c.periodic else 0) + shifts
         to = to[(to != 0).any(1)]
-        normal = np.cross(b - a, d - a).sum(0)
         off = np.abs(corner @ to.T - ((to**2).sum(1) + weight[i] - weight[j]) / 2).max(0) / _length(to)
         offset[f] = to[np.where(to @ normal >= 0, off, np.inf).argmin()]
     return Facets(cell, p.neighbours, mass, first, second, offset)
+
+
+def pieces_on(corner: Array, site: Array, c: Cells, lower: Any, density: Array) -> list[tuple[Array, float]]:
+    """Return a facet's parts in the voxels and the density on each: the mean of both sides between two of them."""
+    shape = np.array(density.shape)
+    low, step = np.asarray(lower, np.float64) - site, np.asarray(c.sides, np.float64) / shape
+    weight = density / (density.sum(dtype=np.float64) * step.prod())
+    parts = [corner]
+    for axis in range(3):
+        most = shape[axis]
+        for line in low[axis] + step[axis] * np.arange(
+            -2 * most if c.periodic else 1, 3 * most if c.periodic else most
+        ):
+            parts = [q for part in parts for q in _split(part, axis, line)]
+    out = []
+    for part in parts:
+        u = (part.mean(0) - low) / step
+        on = np.abs(u - np.round(u)) < 1e-9
+        below, above = np.where(on, np.round(u) - 1, np.floor(u)), np.where(on, np.round(u), np.floor(u))
+        sides = np.stack([below, above]).astype(int)
+        sides = sides % shape if c.periodic else np.clip(sides, 0, shape - 1)
+        out.append((part, float(np.mean(weight[np.ix_(*sides.T)]))))
+    return out
+
+
+def _split(p: Array, axis: int, line: float) -> list[Array]:
+    """Return the parts of a polygon below and above a plane of the grid."""
+    s = p[:, axis] - line
+    if not (s.min() < -1e-12 and s.max() > 1e-12):
+        return [p]
+    halves = []
+    for sign in (1, -1):
+        points = []
+        for k in range(len(p)):
+            u, v = sign * s[k - 1], sign * s[k]
+            if u * v < 0:
+                points.append(p[k - 1] + u / (u - v) * (p[k] - p[k - 1]))
+            if v <= 0:
+                points.append(p[k])
+        halves.append(np.array(points))
+    return [h for h in halves if len(h) > 2]

@@ -158,7 +158,11 @@ BAD = [
     ({"sites": Y[:, :2]}, InvalidValue, r"sites: expected shape \(n, 3\) with n >= 1, got \(9, 2\)"),
     ({"psi": PSI[:5]}, InvalidValue, r"psi: expected 9 values to match sites, got shape \(5,\)"),
     ({"psi": np.full(9, np.inf)}, InvalidValue, r"psi: expected finite values, got inf at \[0, 0\]"),
-    ({"measure": Grid(np.ones((2, 2, 2)), (0,) * 3, (1,) * 3)}, InvalidValue, "measure: expected a UniformBox in 3"),
+    (
+        {"measure": Grid(np.ones((2, 2, 2)), (0,) * 3, (1,) * 3), "psi": np.full(9, 1e300)},
+        InvalidValue,
+        "psi: expected values below 200 powers of ten",
+    ),
     ({"measure": UniformBox((0,) * 4, (1,) * 4)}, InvalidValue, "measure: expected 2 or 3 dimensions, got 4"),
     ({"measure": UniformBox((0,) * 3, (1, 1, 1e-200))}, InvalidValue, "measure: expected a box with sides"),
 ]
@@ -188,7 +192,7 @@ def test_memory(monkeypatch):
     from deblai import _backend, _core, _dlpack
 
     sites = np.broadcast_to(0.5, (20_000_000, 3))
-    assert 60 < _core.laguerre3_workspace(_dlpack.view(sites), None, 1) / 2e7 < 80
+    assert 60 < _core.laguerre3_workspace(_dlpack.view(sites), None, None, 1) / 2e7 < 80
     monkeypatch.setattr(_backend, "available_memory", lambda: 1 << 20)
     with pytest.raises(OutOfMemory, match=r"\[quantization.laguerre\] the workspace would take [\d.]+ GiB"):
         laguerre(sites)

@@ -75,7 +75,7 @@ index_t polyhedra(const Problem<T>& q, const Polyhedra<T>& out, const Control& c
                 out.corners.size == begin(n, 2),
             "vertices: expected as many rows as the last offset says");
     out.facet_offsets(0) = 0;
-    Run<T> run(q, control);
+    Run<T> run(q, control, false);
     return each_polytope(run, begin, [&](index_t, index_t i, const Cell& cell, auto& worker) {
         const Scratch& m = worker.memory->view;
         const Polytope& p = worker.polytope;
@@ -106,23 +106,17 @@ index_t facets(const Problem<T>& q, Matrix<const std::int64_t> begin, const Face
     require((!out.neighbours || out.neighbours.size == total) && (!out.mass || out.mass.size == total) &&
                 fits(out.first, 3) && fits(out.second, 9) && fits(out.offset, 3),
             "facets: expected as many rows as the last offset says");
-    Run<T> run(q, control);
+    Run<T> run(q, control, true);
     const Scene& scene = run.scene();
     return each_polytope(run, begin, [&](index_t place, index_t i, const Cell&, auto& worker) {
-        const Scratch& m = worker.memory->view;
         const Polytope& p = worker.polytope;
-        std::vector<Point3>& ring = worker.ring;
+        const std::vector<Point3>& ring = worker.ring;
         for (std::size_t f = 0; f < p.facets().size(); ++f) {
-            ring.clear();
-            for (std::size_t c = p.facets()[f].begin; c < p.end(f); ++c) {
-                const int v = p.corners()[c];
-                ring.push_back({m.x[v], m.y[v], m.z[v]});
-            }
+            run.corners(worker, f);
             const Point3 area = twice_area(ring.data(), static_cast<int>(ring.size()));
             const double length = std::sqrt(dot(area, area));
             const Point3 normal = length > 0 ? (1 / length) * area : area;
-            FacetMoments3 sum;
-            sum.add(ring.data(), static_cast<int>(ring.size()), normal, scene.density);
+            const FacetMoments3 sum = run.integral(place, normal, worker);
             const std::int64_t label = p.facets()[f].label;
             const Point3 d = label < 0 ? Point3{0, 0, 0} : across(scene, place, label, ring, normal);
             out.write(begin(i, 1) + static_cast<index_t>(f), label < 0 ? -1 : scene.id[label], sum, d);

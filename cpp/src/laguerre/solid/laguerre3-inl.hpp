@@ -28,6 +28,17 @@ struct Bounds {
 
     void start(Polyhedron& cell) const { cell.start(low, high, {label, label, label, label, label, label}, extent); }
 
+    // Cuts off what is beyond the sides of the domain.
+    static Cut confine(const Scene& scene, const Site& site, Polyhedron& cell) {
+        for (int k = 0; k < scene.sides; ++k) {
+            const double (&n)[3] = scene.side[k].normal;
+            const double h = scene.side[k].offset - (n[0] * site.at[0] + n[1] * site.at[1] + n[2] * site.at[2]);
+            const Cut done = cell.clip({n[0], n[1], n[2], h}, -1);
+            if (done == Cut::all || done == Cut::full) return done;
+        }
+        return Cut::none;
+    }
+
     // What of it is within a cube around the site.
     void start_small(Polyhedron& cell, double half) const {
         double small_low[3], small_high[3];
@@ -49,13 +60,17 @@ Status clip(const Scene& scene, const Site& site, Near& near, Polyhedron& cell, 
     bool whole = false;
     if (bounds.inside && half > 0) {
         bounds.start_small(cell, half);
-        const Status status = clip_near<Weighted>(scene, site, near, cell, complete);
+        if (Bounds::confine(scene, site, cell) == Cut::full) return Status::grow;
+        const Status status = cell.size() > 0 ? clip_near<Weighted>(scene, site, near, cell, complete) : Status::done;
         if (status != Status::done) return status;
         whole = cell.size() > 0 && cell.radius() < half;
         if (whole && complete) return status;
     }
     if (!whole) {
         bounds.start(cell);
+        const Cut confined = Bounds::confine(scene, site, cell);
+        if (confined == Cut::full) return Status::grow;
+        if (confined == Cut::all) return Status::done;
         const Status status = clip_near<Weighted>(scene, site, near, cell, complete);
         if (status != Status::done || complete || cell.size() == 0) return status;
     }

@@ -14,6 +14,7 @@
 #include "laguerre3-shape.hpp"
 #include "laguerre3-tree.hpp"
 #include "levels.hpp"
+#include "voxels3.hpp"
 
 DEBLAI_DECLARE_LEVELS(laguerre3::Kernels, laguerre3_kernels)
 
@@ -31,6 +32,12 @@ inline void require(bool ok, const char* message) {
     if (!ok) throw InvalidValue(std::string("[quantization.laguerre] ") + message);
 }
 
+inline InvalidValue bad_voxel(double value, index_t i, index_t j, index_t k) {
+    return InvalidValue("[quantization.laguerre] measure.values: expected finite nonnegative values, got " +
+                        std::to_string(value) + " at [" + std::to_string(i) + ", " + std::to_string(j) + ", " +
+                        std::to_string(k) + "]");
+}
+
 // Squares of what is larger overflow.
 template <class T>
 void require_entries(const char* argument, Matrix<const T> v, double most, Team& team) {
@@ -41,25 +48,80 @@ void require_entries(const char* argument, Matrix<const T> v, double most, Team&
                 throw laguerre::bad_entry(argument, most, v(i, k), i, k);
 }
 
+// Voxels as mass a unit of volume, rows of constant (y, z); the whole has mass 1.
+template <class T>
+Buffer normalised(const Problem<T>& q, Voxels& voxels, Team& team) {
+    const Volume<const T>& v = q.density;
+    const index_t nx = v.size[0], ny = v.size[1], nz = v.size[2];
+    Buffer buffer = allocate(sizeof(double) * nx * ny * nz);
+    double* const out = reinterpret_cast<double*>(buffer.get());
+    double unit = 1;
+    for (int a = 0; a < 3; ++a) {
+        voxels.count[a] = v.size[a];
+        voxels.lower[a] = q.lower[a];
+        voxels.step[a] = (q.upper[a] - q.lower[a]) / static_cast<double>(v.size[a]);
+        unit *= voxels.step[a];
+    }
+    voxels.periodic = q.periodic;
+    std::vector<double> sum(nx);
+    std::vector<index_t> bad(nx, -1);
+    team.run(nx, [&](index_t i, int) {
+        for (index_t j = 0; j < ny; ++j)
+            for (index_t k = 0; k < nz; ++k) {
+                const double value = static_cast<double>(v(i, j, k));
+                if (!(value >= 0 && value - value == 0) && bad[i] < 0) bad[i] = j * nz + k;
+                sum[i] += value;
+            }
+    });
+    double total = 0;
+    for (index_t i = 0; i < nx; ++i) {
+        if (bad[i] >= 0) throw bad_voxel(v(i, bad[i] / nz, bad[i] % nz), i, bad[i] / nz, bad[i] % nz);
+        total += sum[i];
+    }
+    if (!team.stopped() && !(total > 0 && std::isfinite(total))) throw laguerre::bad_mass(total);
+    unit *= total;
+    constexpr index_t tile = 16;
+    team.run(ny, [&](index_t j, int) {
+        for (index_t k = 0; k < nz; k += tile)
+            for (index_t i = 0; i < nx; ++i)
+                for (index_t l = k; l < std::min(nz, k + tile); ++l)
+                    out[(l * ny + j) * nx + i] = static_cast<double>(v(i, j, l)) / unit;
+    });
+    voxels.density = out;
+    return buffer;
+}
+
+template <class T>
+double volume(const Problem<T>& q);
+
 // Checked input in the order of the tree, and the workers' scratch, which grows with the largest cell.
 template <class T>
 class Run {
 public:
-    Run(const Problem<T>& q, const Control& control)
+    Run(const Problem<T>& q, const Control& control, bool integrate)
         : kernel_(pick(table, control.simd)), team_(control, 4000.0 * static_cast<double>(q.sites.rows)) {
         require_entries("sites", q.sites, laguerre::most_site, team_);
         require_entries("psi", Matrix<const T>{q.psi.data, q.psi.size, 1, q.psi.stride, 1}, laguerre::most_psi, team_);
         scene_.periodic = q.periodic;
         scene_.weighted = static_cast<bool>(q.psi);
-        scene_.density = 1;
+        scene_.density = q.planes ? 1 / volume(q) : 1;
         for (int k = 0; k < 3; ++k) {
             scene_.lower[k] = q.lower[k];
             scene_.upper[k] = q.upper[k];
-            scene_.density /= q.upper[k] - q.lower[k];
+            if (!q.planes) scene_.density /= q.upper[k] - q.lower[k];
         }
+        confine(q.planes);
+        if (q.density && integrate) density_ = normalised(q, voxels_, team_);
         tree_.emplace(q, scene_, team_);
         workers_.resize(team_.size());
         for (Worker& w : workers_) w.memory.emplace(first_capacity);
+    }
+
+    void confine(const Matrix<const double>& planes) {
+        for (index_t m = 0; m < planes.rows; ++m)
+            sides_.push_back({{planes(m, 0), planes(m, 1), planes(m, 2)}, planes(m, 3)});
+        scene_.side = sides_.data();
+        scene_.sides = static_cast<int>(sides_.size());
     }
 
     struct Memory {
@@ -81,6 +143,7 @@ public:
         std::optional<Memory> memory;
         Polytope polytope;
         std::vector<Point3> ring;
+        VoxelCut cut;
     };
 
     const Scene& scene() const { return scene_; }
@@ -104,13 +167,81 @@ public:
         });
     }
 
+    // Moments of the measure over a cell with vertices; reads the worker's polytope unless a voxel holds the cell.
+    Moments3 integral(index_t place, const Cell& cell, Worker& worker) const {
+        double density = scene_.density;
+        if (voxels_.density) {
+            const Scratch& m = worker.memory->view;
+            const Leaf& leaf = scene_.leaf[place / lanes];
+            const Point3 origin{m.x[0], m.y[0], m.z[0]};
+            const index_t k = place % lanes;
+            worker.cut.start(voxels_, Point3{leaf.at[0][k], leaf.at[1][k], leaf.at[2][k]} + origin);
+            if (!worker.cut.one_voxel(m, cell.size, density)) {
+                worker.polytope.read(m, cell);
+                for (std::size_t f = 0; f < worker.polytope.facets().size(); ++f) {
+                    corners(worker, f);
+                    for (Point3& p : worker.ring) p = p - origin;
+                    worker.cut.add(worker.ring.data(), static_cast<int>(worker.ring.size()));
+                }
+                return shifted(worker.cut.moments(), origin);
+            }
+        }
+        const Moments3& m = cell.moments;
+        return {
+            density * m.mass, {density * m.first[0], density * m.first[1], density * m.first[2]}, density * m.second};
+    }
+
+    // Integrals over a facet of the worker's polytope, whose corners are in its ring.
+    FacetMoments3 integral(index_t place, Point3 normal, Worker& worker) const {
+        const Point3* const p = worker.ring.data();
+        const int size = static_cast<int>(worker.ring.size());
+        if (voxels_.density) {
+            const Leaf& leaf = scene_.leaf[place / lanes];
+            const index_t k = place % lanes;
+            worker.cut.start(voxels_, {leaf.at[0][k], leaf.at[1][k], leaf.at[2][k]});
+            return worker.cut.on(p, size, normal);
+        }
+        FacetMoments3 sum;
+        sum.add(p, size, normal, scene_.density);
+        return sum;
+    }
+
+    // Reads the corners of a facet of the worker's polytope, relative to the site.
+    static void corners(Worker& worker, std::size_t facet) {
+        const Scratch& m = worker.memory->view;
+        worker.ring.clear();
+        for (std::size_t c = worker.polytope.facets()[facet].begin; c < worker.polytope.end(facet); ++c) {
+            const int v = worker.polytope.corners()[c];
+            worker.ring.push_back({m.x[v], m.y[v], m.z[v]});
+        }
+    }
+
 private:
     const Kernels& kernel_;
     Team team_;
     Scene scene_{};
+    std::vector<Side> sides_;
+    Voxels voxels_;
+    Buffer density_;
     std::optional<Tree> tree_;
     std::vector<Worker> workers_;
 };
+
+// The volume of the domain: of the cell of a single site.
+template <class T>
+double volume(const Problem<T>& q) {
+    const double centre[3] = {0.5 * (q.lower[0] + q.upper[0]), 0.5 * (q.lower[1] + q.upper[1]),
+                              0.5 * (q.lower[2] + q.upper[2])};
+    Problem<double> one{{centre, 1, 3, 3, 1}, {}, {}, {}};
+    std::copy_n(q.lower, 3, one.lower);
+    std::copy_n(q.upper, 3, one.upper);
+    Run<double> run(one, {}, false);
+    run.confine(q.planes);
+    double sum = 0;
+    run.each([](index_t) { return true; }, [&](index_t, index_t, const Cell& cell, auto&) { sum = cell.moments.mass; });
+    if (!(sum > 0)) throw InvalidValue("[quantization.laguerre] measure: expected a domain with inner points");
+    return sum;
+}
 
 }  // namespace
 }  // namespace deblai::laguerre3

@@ -24,6 +24,11 @@ struct alignas(64) Node {
 // The images of the whole around the torus: those of the 3 x 3 x 3 without the middle, in groups of eight.
 inline constexpr int images = 26, image_groups = 4;
 
+// The side inside of a plane: normal . x <= offset.
+struct Side {
+    double normal[3], offset;
+};
+
 // A node of level 0 has leaves as children. Levels follow one another from 0 to the root.
 struct Scene {
     const Leaf* leaf;
@@ -38,6 +43,8 @@ struct Scene {
     double density;                             // of the uniform probability
     double shift[image_groups * lanes + 1][3];  // of each image; the last is the middle
     Node image[image_groups];                   // their boxes; periodic only
+    const Side* side;                           // of the domain, whose box has the corners lower and upper
+    int sides;
 };
 inline constexpr int middle = image_groups * lanes;
 

@@ -19,19 +19,24 @@ void require_shapes(const Problem<T>& q) {
     for (int k = 0; k < 3; ++k)
         require(q.upper[k] - q.lower[k] > 1e-100 && q.upper[k] - q.lower[k] < 1e100 && std::abs(q.lower[k]) < 1e100,
                 "measure: expected a box with sides and corners between 1e-100 and 1e100");
+    require(!q.density || (q.density.size[0] > 0 && q.density.size[1] > 0 && q.density.size[2] > 0),
+            "measure.values: expected at least one voxel");
+    require(!q.planes || (q.planes.rows > 0 && q.planes.cols == 4 && !q.density && !q.periodic),
+            "measure: expected a uniform measure on a convex domain with sides, no torus");
 }
 
 template <class T>
 std::size_t workspace_bytes(const Problem<T>& q, int threads) {
     const std::size_t count = threads > 0 ? threads : hardware_threads();
-    return Tree::bytes(q.sites.rows) + 3 * sizeof(double) * tasks(q.sites.rows) +
-           (Scratch::bytes(first_capacity) + 16384) * count + 4096;
+    const auto& size = q.density.size;
+    return Tree::bytes(q.sites.rows) + (q.density ? sizeof(double) * size[0] * size[1] * size[2] : 0) +
+           3 * sizeof(double) * tasks(q.sites.rows) + (Scratch::bytes(first_capacity) + 16384) * count + 4096;
 }
 
 template <class T>
 Summary cells(const Problem<T>& q, const Output<T>& out, const Control& control) {
     require_shapes(q);
-    Run<T> run(q, control);
+    Run<T> run(q, control, true);
     const index_t n = q.sites.rows;
     for (index_t i = 0; i < n; ++i)
         for (int k = 0; k < 3; ++k) {
@@ -43,19 +48,18 @@ Summary cells(const Problem<T>& q, const Output<T>& out, const Control& control)
         index_t done = 0;
     };
     std::vector<Sums> sums(tasks(n));
-    const double density = run.scene().density;
     const auto all_cells = [](index_t) { return true; };
     run.each(all_cells, [&](index_t task, index_t place, const Cell& cell, auto& worker) {
         const index_t i = run.scene().id[place];
-        const Moments3& m = cell.moments;
+        const Moments3 m = cell.size > 0 ? run.integral(place, cell, worker) : Moments3{};
         const double psi = q.psi ? static_cast<double>(q.psi(i)) : 0.0;
         for (int k = 0; k < 3; ++k) {
             const double mean = m.mass > 0 ? m.first[k] / m.mass : 0.0;
             out.centroid(i, k) = static_cast<T>(static_cast<double>(q.sites(i, k)) + mean);
-            if (out.grad_sites) out.grad_sites(i, k) = static_cast<T>(-2 * density * m.first[k]);
+            if (out.grad_sites) out.grad_sites(i, k) = static_cast<T>(-2 * m.first[k]);
         }
-        out.mass(i) = static_cast<T>(density * m.mass);
-        out.second_moment(i) = static_cast<T>(density * m.second);
+        out.mass(i) = static_cast<T>(m.mass);
+        out.second_moment(i) = static_cast<T>(m.second);
         out.counts(i, 0) = cell.size;
         out.counts(i, 1) = cell.size > 0 ? cell.size / 2 + 2 : 0;  // Euler, three edges at a vertex
         out.counts(i, 2) = 3 * cell.size;
@@ -66,8 +70,8 @@ Summary cells(const Problem<T>& q, const Output<T>& out, const Control& control)
             out.counts(i, 1) = static_cast<std::int64_t>(p.facets().size());
             out.counts(i, 2) = static_cast<std::int64_t>(p.corners().size());
         }
-        sums[task].energy += density * m.second;
-        sums[task].value += density * (m.second - psi * m.mass);
+        sums[task].energy += m.second;
+        sums[task].value += m.second - psi * m.mass;
         ++sums[task].done;
     });
     Summary all{0, 0, 0};
