@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import _backend, _core, errors
+from .. import _backend, _core, _dlpack, errors
 from ..results import Cells3, Facets, Solids
 from ._cells import OPERATION, Evaluation, Problem, checked_arrays, views_of
 
@@ -22,11 +22,23 @@ def evaluate(q: Problem, grad_sites: bool, plan: _backend.Plan) -> Evaluation:
     return (_reference if plan.backend == "reference" else _compiled)(q, grad_sites, plan)
 
 
+def _planes(q: Problem) -> Any:
+    """Return the sides of a convex domain as the kernel takes them."""
+    return None if q.form is None else _dlpack.view(q.form.planes)
+
+
+def _brute_force(q: Problem, sites: Any, psi: Any, density: Any) -> Any:
+    from ..reference import laguerre3
+
+    planes = None if q.form is None or q.form.planes is None else (q.form.planes[:, :3], q.form.planes[:, 3])
+    return laguerre3.cells(sites, psi, q.lower, q.upper, q.periodic, density=density, planes=planes)
+
+
 def _reference(q: Problem, grad_sites: bool, plan: _backend.Plan) -> Evaluation:
     from ..reference import laguerre3
 
     sites, psi, density = checked_arrays(q)
-    c = laguerre3.cells(sites, psi, q.lower, q.upper, q.periodic, density=density)
+    c = _brute_force(q, sites, psi, density)
     counts = np.diff(laguerre3.polyhedra(c, sites).offsets, axis=0)
     value = float(c.second_moment.sum() - (0.0 if psi is None else psi @ c.mass))
     export = q.library.export
@@ -65,7 +77,7 @@ def _compiled(q: Problem, grad_sites: bool, plan: _backend.Plan) -> Evaluation:
 
     mass, centroid, second, count = (view(out[name], True) for name in list(shapes)[:4])
     gradient = view(out["grad_sites"], True) if grad_sites else None
-    arguments = (*views, q.lower, q.upper, q.periodic, None, mass, centroid, second, count, gradient)
+    arguments = (*views, q.lower, q.upper, q.periodic, _planes(q), mass, centroid, second, count, gradient)
     try:
         _, energy, value = _core.laguerre3(*arguments, plan.threads, plan.simd)
     except KeyboardInterrupt:
@@ -114,7 +126,7 @@ def facets(q: Problem, counts: Any, plan: _backend.Plan) -> Facets:
         from ..reference import laguerre3
 
         given, psi, density = checked_arrays(q)
-        f = laguerre3.facets(laguerre3.cells(given, psi, q.lower, q.upper, q.periodic), given, psi, q.lower, density)
+        f = laguerre3.facets(_brute_force(q, given, psi, None), given, psi, q.lower, density)
         whole = [library.device_array(v.astype(np.int64), sites) for v in f[:2]]
         return Facets(*whole, *(library.export(v, sites) for v in f[2:]))
     begin = _begin(q, counts)
@@ -130,7 +142,7 @@ def facets(q: Problem, counts: Any, plan: _backend.Plan) -> Facets:
             q.lower,
             q.upper,
             q.periodic,
-            None,
+            _planes(q),
             library.view(offsets),
             results[0],
             results[1],
@@ -160,7 +172,7 @@ def solids(q: Problem, counts: Any, plan: _backend.Plan) -> Solids:
 
         given = library.numpy(sites)
         psi = None if q.psi is None else library.numpy(q.psi)
-        p = laguerre3.polyhedra(laguerre3.cells(given, psi, q.lower, q.upper, q.periodic), given)
+        p = laguerre3.polyhedra(_brute_force(q, given, psi, None), given)
         whole, real = library.device_array, library.export
         return Solids(
             starts(0),
@@ -192,7 +204,7 @@ def solids(q: Problem, counts: Any, plan: _backend.Plan) -> Solids:
         q.lower,
         q.upper,
         q.periodic,
-        None,
+        _planes(q),
         library.view(offsets),
         vertices,
         neighbours,

@@ -31,7 +31,7 @@ class Facets(NamedTuple):
     cell : int64 array (total,)
         The cell i that the facet belongs to. Each facet between two cells has a row of either.
     across : int64 array (total,)
-        The site j across, perhaps i itself on small tori; -1 for the border of the box.
+        The site j across, perhaps i itself on small tori; -1 for the border of the domain.
     mass : array (total,)
         Integral of the density over the facet.
     first : array (total, d)
@@ -39,7 +39,7 @@ class Facets(NamedTuple):
     second : array (total, d, d)
         Integral of (x - y_i)(x - y_i)^T.
     offset : array (total, d)
-        y_j - y_i, to the image across on the torus; 0 at the border of the box.
+        y_j - y_i, to the image across on the torus; 0 at the border of the domain.
     """
 
     cell: Any
@@ -82,7 +82,7 @@ class Cells:
         Counter-clockwise.
     neighbours : int64 array (total,)
         The site across the edge from vertex k to the next one, on small tori perhaps the cell's own; -1 for the
-        border of the box.
+        border of the domain.
     """
 
     mass: Any

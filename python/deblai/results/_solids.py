@@ -40,9 +40,9 @@ class Cells3(Cells):
     facet_offsets : int64 array (n + 1,)
         Facets facet_offsets[i] to facet_offsets[i + 1] are those of cell i.
     neighbours : int64 array (n_facets,)
-        The site across each facet, on small tori perhaps the cell's own; -1 for the border of the box.
+        The site across each facet, on small tori perhaps the cell's own; -1 for the border of the domain.
     areas : array (n_facets,)
-        The area of each facet. The integral of the measure's density over it is area / volume of the box.
+        The area of each facet; `facets` has the integral of the density over it.
     corner_offsets : int64 array (n_facets + 1,)
         Corners corner_offsets[f] to corner_offsets[f + 1] are those of facet f.
     corners : int64 array (n_corners,)
