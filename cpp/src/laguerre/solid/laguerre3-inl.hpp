@@ -28,11 +28,13 @@ struct Bounds {
 
     void start(Polyhedron& cell) const { cell.start(low, high, {label, label, label, label, label, label}, extent); }
 
-    // Cuts off what is beyond the sides of the domain.
-    static Cut confine(const Scene& scene, const Site& site, Polyhedron& cell) {
+    // Cuts off what is beyond the sides of the domain; sides that miss the cube around the site with this half are
+    // passed by.
+    static Cut confine(const Scene& scene, const Site& site, Polyhedron& cell, double half) {
         for (int k = 0; k < scene.sides; ++k) {
             const double (&n)[3] = scene.side[k].normal;
             const double h = scene.side[k].offset - (n[0] * site.at[0] + n[1] * site.at[1] + n[2] * site.at[2]);
+            if (half * (__builtin_fabs(n[0]) + __builtin_fabs(n[1]) + __builtin_fabs(n[2])) < h) continue;
             const Cut done = cell.clip({n[0], n[1], n[2], h}, -1);
             if (done == Cut::all || done == Cut::full) return done;
         }
@@ -60,7 +62,7 @@ Status clip(const Scene& scene, const Site& site, Near& near, Polyhedron& cell, 
     bool whole = false;
     if (bounds.inside && half > 0) {
         bounds.start_small(cell, half);
-        if (Bounds::confine(scene, site, cell) == Cut::full) return Status::grow;
+        if (Bounds::confine(scene, site, cell, half) == Cut::full) return Status::grow;
         const Status status = cell.size() > 0 ? clip_near<Weighted>(scene, site, near, cell, complete) : Status::done;
         if (status != Status::done) return status;
         whole = cell.size() > 0 && cell.radius() < half;
@@ -68,7 +70,7 @@ Status clip(const Scene& scene, const Site& site, Near& near, Polyhedron& cell, 
     }
     if (!whole) {
         bounds.start(cell);
-        const Cut confined = Bounds::confine(scene, site, cell);
+        const Cut confined = Bounds::confine(scene, site, cell, infinity);
         if (confined == Cut::full) return Status::grow;
         if (confined == Cut::all) return Status::done;
         const Status status = clip_near<Weighted>(scene, site, near, cell, complete);
