@@ -15,7 +15,7 @@ set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
 message(STATUS "deblai: CUDA ${CMAKE_CUDA_COMPILER_VERSION} kernels for ${CMAKE_CUDA_ARCHITECTURES}")
 
 add_library(deblai_cuda STATIC
-            src/call.cu src/device.cu src/validate.cu src/columns/columns.cu src/laguerre/laguerre.cu
+            src/call.cu src/device.cu src/validate.cu src/columns/columns.cu src/laguerre/laguerre.cu src/laguerre/solid/laguerre3.cu
             src/lloyd/lloyd.cu src/lloyd/lloyd-seed.cu src/multimarginal/multimarginal.cu
             src/multimarginal/multimarginal_minimum.cu src/multimarginal/graph/graph.cu src/sliced/sliced.cu
             src/sliced/sort_f32.cu src/sliced/sort_f64.cu)
@@ -32,7 +32,7 @@ target_compile_options(deblai_cuda PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:${deblai_c
 if(DEBLAI_PYTHON)
   find_package(Python 3.10 REQUIRED COMPONENTS Interpreter Development.Module)
   find_package(pybind11 3 CONFIG REQUIRED)
-  pybind11_add_module(_cuda bind/module.cpp bind/bind_columns.cpp bind/bind_laguerre.cpp bind/bind_lloyd.cpp
+  pybind11_add_module(_cuda bind/module.cpp bind/bind_columns.cpp bind/bind_laguerre.cpp bind/bind_laguerre3.cpp bind/bind_lloyd.cpp
                             bind/bind_multimarginal.cpp bind/bind_sliced.cpp ${PROJECT_SOURCE_DIR}/cpp/bind/errors.cpp)
   target_include_directories(_cuda PRIVATE ${PROJECT_SOURCE_DIR}/cpp/bind)
   target_link_libraries(_cuda PRIVATE deblai::cuda)

@@ -31,6 +31,7 @@ PYBIND11_MODULE(_cuda, m, pybind11::mod_gil_not_used()) {
     m.def("device_name", &cuda::device_name, py::arg("device"), "The name of a device.");
     bind::register_columns(m);
     bind::register_laguerre(m);
+    bind::register_laguerre3(m);
     bind::register_lloyd(m);
     bind::register_multimarginal(m);
     bind::register_sliced(m);

@@ -36,6 +36,20 @@ def laguerre_polygons(
     stream: int,
     device: int,
 ) -> int: ...
+def laguerre3(
+    sites: _View,
+    psi: _View | None,
+    lower: Sequence[float],
+    upper: Sequence[float],
+    periodic: bool,
+    mass: _View,
+    centroid: _View,
+    second_moment: _View,
+    counts: _View,
+    grad_sites: _View | None,
+    stream: int,
+    device: int,
+) -> tuple[int, float, float]: ...
 def lloyd(
     x: _View,
     weights: _View | None,

@@ -53,7 +53,7 @@ public:
         Summary s{n_, 0, 0};
         double both[2];
         for (int k = 0; k < 2; ++k) {
-            call_.launch("add_tiles", add_tiles, dim3(static_cast<unsigned>(tiles(n_))), block_threads,
+            call_.launch("add_tiles", add_tiles<double>, dim3(static_cast<unsigned>(tiles(n_))), block_threads,
                          k == 0 ? energy_ : value_, n_, parts_);
             call_.launch("sum_rows", sum_rows<double>, dim3(1), block_threads, parts_, tiles(n_), 1.0, total_ + k);
         }

@@ -93,12 +93,4 @@ __global__ void __launch_bounds__(block_threads) forget(Output<T> out, index_t n
     energy[i] = value[i] = nan;
 }
 
-__global__ void __launch_bounds__(block_threads) add_tiles(const double* values, index_t count, double* parts) {
-    const index_t end = min(count, (blockIdx.x + 1) * tile_size);
-    double sum = 0;
-    for (index_t i = blockIdx.x * tile_size + threadIdx.x; i < end; i += block_threads) sum += values[i];
-    sum = block_sum(sum);
-    if (threadIdx.x == 0) parts[blockIdx.x] = sum;
-}
-
 }  // namespace deblai::cuda::laguerre

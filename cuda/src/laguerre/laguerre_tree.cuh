@@ -4,12 +4,10 @@
 #include <cub/device/device_radix_sort.cuh>
 
 #include <cmath>
-#include <cstring>
 
-#include "call.cuh"
 #include "deblai/laguerre.hpp"
 #include "deblai/laguerre_scene.hpp"
-#include "tile.cuh"
+#include "laguerre/laguerre_items.cuh"
 
 namespace deblai::cuda::laguerre {
 
@@ -18,43 +16,13 @@ using deblai::laguerre::Node;
 using deblai::laguerre::Problem;
 using deblai::laguerre::Scene;
 using deblai::laguerre::Shape;
-using flat_index = unsigned long long;
 
 constexpr int curve_levels = 31;
-
-inline dim3 item_grid(index_t n) { return dim3(static_cast<unsigned>((n + block_threads - 1) / block_threads)); }
-__device__ inline index_t item() { return blockIdx.x * index_t{block_threads} + threadIdx.x; }
 
 // What a pass over the input finds: first bad entries, and the sites' box as keys whose least is the answer.
 struct Findings {
     flat_index sites, psi, density, low[2], high[2];
 };
-
-// Doubles as integers of the same order.
-__device__ inline flat_index ordered(double v) {
-    const auto bits = static_cast<flat_index>(__double_as_longlong(v));
-    return bits >> 63 ? ~bits : bits | flat_index{1} << 63;
-}
-inline double unordered(flat_index key) {
-    const flat_index bits = key >> 63 ? key & ~(flat_index{1} << 63) : ~key;
-    double v;
-    std::memcpy(&v, &bits, sizeof v);
-    return v;
-}
-
-// The least of a block's values goes to *least.
-__device__ inline void block_least(flat_index value, flat_index* least) {
-    __shared__ flat_index shared[block_threads];
-    const int t = threadIdx.x;
-    shared[t] = value;
-    for (int half = block_threads / 2; half > 0; half /= 2) {
-        __syncthreads();
-        if (t < half && shared[t + half] < shared[t]) shared[t] = shared[t + half];
-    }
-    __syncthreads();
-    if (t == 0) atomicMin(least, shared[0]);
-    __syncthreads();
-}
 
 template <class T>
 struct Sites {

@@ -14,10 +14,10 @@ from ._cells import OPERATION, Evaluation, Problem, checked_arrays, views_of
 
 def evaluate(q: Problem, grad_sites: bool, plan: _backend.Plan) -> Evaluation:
     """Run the kernel."""
-    if plan.backend == "cuda":
+    if plan.backend == "cuda" and (q.density is not None or q.form is not None):
         raise errors.BackendError(
-            f"[{OPERATION}] sites: cells of 3 dimensions are computed on the CPU, got arrays on "
-            f"{q.library.device(q.sites)}; copy them to the CPU"
+            f"[{OPERATION}] measure: expected a UniformBox for sites in space on a GPU, got another; copy the sites "
+            "to the CPU"
         )
     return (_reference if plan.backend == "reference" else _compiled)(q, grad_sites, plan)
 
@@ -59,8 +59,9 @@ def _compiled(q: Problem, grad_sites: bool, plan: _backend.Plan) -> Evaluation:
     library, sites = q.library, q.sites
     view = library.view
     views = views_of(q)
+    on_gpu = plan.backend == "cuda"
     n, dtype = sites.shape[0], library.dtype(sites)
-    if n + (0 if q.density is None else math.prod(q.density.shape)) > 1_000_000:
+    if not on_gpu and n + (0 if q.density is None else math.prod(q.density.shape)) > 1_000_000:
         _backend.require_memory(OPERATION, _core.laguerre3_workspace(*views, plan.threads))
     shapes = {"mass": (n,), "centroid": (n, 3), "second_moment": (n,), "count": (n, 3)}
     if grad_sites:
@@ -77,9 +78,15 @@ def _compiled(q: Problem, grad_sites: bool, plan: _backend.Plan) -> Evaluation:
 
     mass, centroid, second, count = (view(out[name], True) for name in list(shapes)[:4])
     gradient = view(out["grad_sites"], True) if grad_sites else None
-    arguments = (*views, q.lower, q.upper, q.periodic, _planes(q), mass, centroid, second, count, gradient)
+    numbers = (mass, centroid, second, count, gradient)
     try:
-        _, energy, value = _core.laguerre3(*arguments, plan.threads, plan.simd)
+        if on_gpu:
+            index = int(library.device(sites).partition(":")[2] or 0)
+            on_device = (*views[:2], q.lower, q.upper, q.periodic, *numbers, library.stream(sites), index)
+            _, energy, value = _backend.cuda_module().laguerre3(*on_device)
+        else:
+            arguments = (*views, q.lower, q.upper, q.periodic, _planes(q), *numbers, plan.threads, plan.simd)
+            _, energy, value = _core.laguerre3(*arguments)
     except KeyboardInterrupt:
         partial = finish(np.nan, np.nan)
         done = int((partial.mass == partial.mass).sum())
@@ -108,8 +115,17 @@ def summarize(q: Problem, e: Evaluation, wanted: tuple[str, ...], tracked: Any =
         e.plan.label,
         lambda: solids(kept, e.count, e.plan),
         lambda: facets(kept, e.count, e.plan),
-        e.count,
+        # a GPU counts what coincides more than once
+        None if e.plan.backend == "cuda" else e.count,
     )
+
+
+def _require_cpu(q: Problem, plan: _backend.Plan) -> None:
+    if plan.backend == "cuda":
+        raise errors.BackendError(
+            f"[{OPERATION}] sites: expected arrays on the CPU for polyhedra and facets, got arrays on "
+            f"{q.library.device(q.sites)}"
+        )
 
 
 def _begin(q: Problem, counts: Any) -> Any:
@@ -122,6 +138,7 @@ def _begin(q: Problem, counts: Any) -> Any:
 def facets(q: Problem, counts: Any, plan: _backend.Plan) -> Facets:
     """Integrate over the facets of polyhedra whose numbers of vertices, facets and corners are known."""
     library, sites = q.library, q.sites
+    _require_cpu(q, plan)
     if plan.backend == "reference":
         from ..reference import laguerre3
 
@@ -162,6 +179,7 @@ def facets(q: Problem, counts: Any, plan: _backend.Plan) -> Facets:
 def solids(q: Problem, counts: Any, plan: _backend.Plan) -> Solids:
     """Compute the polyhedra whose numbers of vertices, facets and corners are known."""
     library, sites = q.library, q.sites
+    _require_cpu(q, plan)
     begin = _begin(q, counts)
 
     def starts(k: int) -> Any:

@@ -178,13 +178,26 @@ def test_bad_input(arguments, kind, message):
 
 
 def test_on_a_gpu(monkeypatch):
-    """Arrays on a GPU are told that cells of space are computed on the CPU."""
-    from deblai import _backend
+    """Voxels, domains, polyhedra and facets of arrays on a GPU are told that they are computed on the CPU."""
+    from deblai import _backend, _core
+
+    class Module:
+        @staticmethod
+        def laguerre3(sites, psi, lower, upper, periodic, *rest):
+            return _core.laguerre3(sites, psi, None, lower, upper, periodic, None, *rest[:5], 1, "")
 
     plan = _backend.plan("quantization.laguerre", "cpu")._replace(backend="cuda")
     monkeypatch.setattr(_backend, "plan", lambda *_: plan)
-    with pytest.raises(BackendError, match=r"\[quantization.laguerre\] sites: cells of 3 dimensions are computed on"):
-        laguerre(Y)
+    monkeypatch.setattr(_backend, "cuda_module", lambda: Module)
+    with pytest.raises(
+        BackendError, match=r"\[quantization.laguerre\] measure: expected a UniformBox for sites in space"
+    ):
+        laguerre(Y, measure=Grid(np.ones((2, 2, 2)), (0,) * 3, (1,) * 3))
+    cells = laguerre(Y)
+    assert abs(cells.mass.sum() - 1) < 1e-12
+    for ask in (cells.facets, lambda: cells.areas, lambda: cells.n_facets):
+        with pytest.raises(BackendError, match=r"\[quantization.laguerre\] sites: expected arrays on the CPU for poly"):
+            ask()
 
 
 def test_memory(monkeypatch):

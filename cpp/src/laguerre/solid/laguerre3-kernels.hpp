@@ -4,9 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "deblai/laguerre3_scene.hpp"
 #include "deblai/stop.hpp"
 #include "deblai/view.hpp"
-#include "laguerre3-scene.hpp"
 
 namespace deblai::laguerre3 {
 

@@ -49,7 +49,7 @@ struct Scene {
 inline constexpr int middle = image_groups * lanes;
 
 // Place of a point of the cubic grid of 2^levels along Hilbert's curve (Skilling, AIP Conf. Proc. 707, 2004).
-inline std::uint64_t hilbert3(std::uint32_t (&x)[3], int levels) {
+DEBLAI_HD std::uint64_t hilbert3(std::uint32_t (&x)[3], int levels) {
     for (std::uint32_t q = 1u << (levels - 1); q > 1; q >>= 1) {
         const std::uint32_t below = q - 1;
         for (std::uint32_t& v : x) {
@@ -93,6 +93,75 @@ DEBLAI_HD double first_round2(const Scene& scene, index_t place) {
         if (size * size > 0) return size * size;
     }
     return HUGE_VAL;
+}
+
+// Slopes g with a g = b, a symmetric and positive definite.
+DEBLAI_HD void solve(const double (&a)[3][3], const double (&b)[3], double (&g)[3]) {
+    const auto minor = [&](int i, int j) {
+        const int p = (i + 1) % 3, q = (i + 2) % 3, r = (j + 1) % 3, s = (j + 2) % 3;
+        return a[p][r] * a[q][s] - a[p][s] * a[q][r];
+    };
+    const double det = a[0][0] * minor(0, 0) + a[0][1] * minor(0, 1) + a[0][2] * minor(0, 2);
+    for (int i = 0; i < 3; ++i) g[i] = (minor(0, i) * b[0] + minor(1, i) * b[1] + minor(2, i) * b[2]) / det;
+}
+
+// Fits the plane of child c to its sites, begin .. end of the scene. Nodes of many sites keep a level one: those far up
+// the tree are visited anyway.
+DEBLAI_HD void fit_plane(const Leaf* leaf, index_t begin, index_t end, int level, Node& node, int c) {
+    constexpr int fitted_levels = 3;
+    for (int k = 0; k < 3; ++k) node.slope[k][c] = 0;
+    node.rest[c] = node.psi[c];
+    if (level >= fitted_levels || end - begin < 4) return;
+    const double count = static_cast<double>(end - begin);
+    const auto offset = [&](index_t i, int k) { return leaf[i / lanes].at[k][i % lanes] - node.centre(k, c); };
+    double mean[3] = {}, p = 0;
+    for (index_t i = begin; i < end; ++i) {
+        for (int k = 0; k < 3; ++k) mean[k] += offset(i, k) / count;
+        p += leaf[i / lanes].psi[i % lanes] / count;
+    }
+    double a[3][3] = {}, b[3] = {}, g[3];
+    for (index_t i = begin; i < end; ++i)
+        for (int k = 0; k < 3; ++k) {
+            const double u = offset(i, k) - mean[k];
+            for (int l = 0; l < 3; ++l) a[k][l] += u * (offset(i, l) - mean[l]);
+            b[k] += u * (leaf[i / lanes].psi[i % lanes] - p);
+        }
+    const double ridge = 1e-6 * (a[0][0] + a[1][1] + a[2][2]);
+    for (int k = 0; k < 3; ++k) a[k][k] += ridge;
+    solve(a, b, g);
+    for (const double v : g)
+        if (!(fabs(v) < laguerre::most_slope)) return;
+    double rest = -HUGE_VAL;
+    for (index_t i = begin; i < end; ++i) {
+        double r = leaf[i / lanes].psi[i % lanes];
+        for (int k = 0; k < 3; ++k) r -= g[k] * offset(i, k);
+        rest = fmax(rest, r);
+    }
+    for (int k = 0; k < 3; ++k) node.slope[k][c] = g[k];
+    node.rest[c] = rest;
+}
+
+// The images of the tree around the torus; places of the groups without one are nowhere.
+DEBLAI_HD void set_images(Scene& scene, const Node& root) {
+    double low[3] = {HUGE_VAL, HUGE_VAL, HUGE_VAL}, high[3] = {-HUGE_VAL, -HUGE_VAL, -HUGE_VAL};
+    scene.psi_max = -HUGE_VAL;
+    for (int c = 0; c < lanes; ++c) {
+        for (int k = 0; k < 3; ++k) low[k] = fmin(low[k], root.low[k][c]), high[k] = fmax(high[k], root.high[k][c]);
+        scene.psi_max = fmax(scene.psi_max, root.psi[c]);
+    }
+    for (int i = 0; i <= middle; ++i) {
+        const bool real = i < images;
+        const int cell = i + (i >= images / 2), step[3] = {cell % 3 - 1, cell / 3 % 3 - 1, cell / 9 - 1};
+        Node* const node = i < middle ? &scene.image[i / lanes] : nullptr;
+        for (int k = 0; k < 3; ++k) {
+            scene.shift[i][k] = real ? step[k] * (scene.upper[k] - scene.lower[k]) : 0.0;
+            if (!node) continue;
+            node->low[k][i % lanes] = real ? low[k] + scene.shift[i][k] : HUGE_VAL;
+            node->high[k][i % lanes] = real ? high[k] + scene.shift[i][k] : -HUGE_VAL;
+            node->slope[k][i % lanes] = 0;
+        }
+        if (node) node->psi[i % lanes] = node->rest[i % lanes] = real ? scene.psi_max : -HUGE_VAL;
+    }
 }
 
 }  // namespace deblai::laguerre3
