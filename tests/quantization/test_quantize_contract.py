@@ -9,6 +9,8 @@ from deblai.quantization import lloyd, quantize
 
 stats = pytest.importorskip("scipy.stats")
 NORMAL = Law(stats.norm())
+SQUARE = UniformBox((0, 0), (1, 1))
+POINTS = Samples(np.arange(9.0))
 
 
 class Bare:
@@ -36,11 +38,21 @@ class Mixture:
 
 
 BAD = [
-    ({"measure": stats.norm()}, InvalidType, "measure: expected measures.Law, UniformBox or Grid, got"),
-    ({"measure": np.zeros(4)}, InvalidType, "measure: expected measures.Law, UniformBox or Grid, got ndarray"),
-    ({"measure": Samples(np.zeros(4))}, InvalidValue, "measure: expected a density, got Samples: use quantization.ll"),
-    ({"measure": UniformBox((0, 0), (1, 1))}, InvalidValue, "measure: expected dimension 1, got 2: use quantization.l"),
-    ({"measure": Grid(np.ones((2, 2, 2)), (0,) * 3, (1,) * 3)}, InvalidValue, "measure: expected dimension 1, got 3"),
+    ({"measure": stats.norm()}, InvalidType, "measure: expected measures.Law, UniformBox, Grid or Samples, got"),
+    ({"measure": np.zeros(4)}, InvalidType, "measure: expected measures.Law, UniformBox, Grid or Samples, got ndarray"),
+    ({"measure": Grid(np.ones((2, 2, 2)), (0,) * 3, (1,) * 3)}, InvalidValue, "measure: expected a UniformBox in 3"),
+    ({"measure": UniformBox((0,) * 4, (1,) * 4)}, InvalidValue, "measure: expected 2 or 3 dimensions, got 4"),
+    ({"measure": SQUARE, "init": "bcc"}, InvalidValue, "init: expected one of .'random', 'k-means..', 'square', 'tri"),
+    ({"measure": SQUARE, "init": "triangular"}, InvalidValue, "init: expected a multiple of 2 sites for init='tri"),
+    ({"measure": SQUARE, "init": np.zeros((2, 2))}, InvalidValue, r"init: expected shape \(3, 2\) to match n_sites"),
+    ({"measure": SQUARE, "init": np.full((3, 2), np.nan)}, InvalidValue, "init: expected finite values"),
+    ({"measure": SQUARE, "method": "bfgs"}, InvalidValue, "method: expected one of"),
+    ({"measure": SQUARE, "periodic": 1}, InvalidType, "periodic: expected True or False, got 1"),
+    ({"measure": POINTS, "p": 3}, InvalidValue, "p: expected 2 for Samples, got 3"),
+    ({"measure": POINTS, "weights": "uniform"}, InvalidValue, "weights: expected 'free' for Samples"),
+    ({"measure": POINTS, "method": "newton"}, InvalidValue, "method: expected one of"),
+    ({"periodic": True}, InvalidValue, "periodic: expected False on the line, got True"),
+    ({"init": "random"}, InvalidType, "init: expected an array of sites on the line, got 'random'"),
     ({"measure": Law(Bare())}, InvalidType, r"measure: expected a law with a density \(method pdf\)"),
     ({"measure": Law(stats.cauchy())}, InvalidValue, r"measure: expected a law with finite E\|X\|\^p for p = 2"),
     (

@@ -11,6 +11,7 @@ from .._array import Library
 from ..measures import Grid, UniformBox
 from ._cells import Problem, evaluate
 from ._descent import Array, Step
+from ._draws import draw
 from ._samples import OPERATION, SampleSource
 
 DRAWS = 10  # of each site, among which k-means++ chooses
@@ -41,12 +42,10 @@ class CellSource:
 
     def draws(self, n_sites: int, rng: np.random.Generator) -> Array:
         """Draw independent points of the density."""
-        at = rng.random((n_sites, self.measure.dim))
-        if isinstance(self.measure, Grid):
-            values = self.library.numpy(self.problem.density).astype(np.float64)
-            pixels = rng.choice(values.size, n_sites, p=(values / values.sum()).ravel())
-            at = (np.stack(np.unravel_index(pixels, values.shape), axis=1) + at) / values.shape
-        return (self.lower + self.size * at).astype(self.dtype)
+        measure = self.measure
+        if isinstance(measure, Grid):
+            measure = Grid(self.library.numpy(self.problem.density), measure.lower, measure.upper)
+        return draw(measure, n_sites, rng).astype(self.dtype)
 
     def seeds(self, n_sites: int, rng: np.random.Generator) -> Array:
         """Choose by k-means++ among points of the density."""

@@ -9,12 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import _rng, _validate, errors
-from .._array import NUMPY, gather
-from ..measures import Grid, Law, Samples, UniformBox
+from ..measures import Law, Samples
 from ..results import QuantizationResult
-from ._line.line import OPERATION, Line
-from ._line.quadrature import Array
-from ._line.solve import LineProblem
+from ._options import OPERATION, masses
 
 
 class QuantizeState(NamedTuple):
@@ -26,12 +23,25 @@ class QuantizeState(NamedTuple):
     residual: float
 
 
+class Options(NamedTuple):
+    """Arguments of `quantize` that are the same in all dimensions."""
+
+    periodic: bool
+    method: str
+    init: Any
+    restarts: int
+    rng: np.random.Generator
+    tol: float
+    max_iter: int
+
+
 def quantize(
     measure: Any,
     n_sites: int,
     *,
     p: float = 2,
     weights: Any = "free",
+    periodic: bool = False,
     method: str = "auto",
     init: Any = None,
     restarts: int = 0,
@@ -40,66 +50,81 @@ def quantize(
     max_iter: int = 500,
     callback: Callable[[QuantizeState], bool | None] | None = None,
 ) -> QuantizationResult:
-    r"""Optimal quantizers of measures of the line, by Newton's method with the exact Hessian.
+    r"""Optimal quantizers of measures of the line, the plane and space, by Newton's method with the exact Hessian.
 
     .. math::
-        \min_{y_1 < \dots < y_N} \min_{w} W_p^p\Big(\mu, \sum_i w_i \delta_{y_i}\Big)
+        \min_{y_1, \dots, y_N} \min_{w} W_p^p\Big(\mu, \sum_i w_i \delta_{y_i}\Big)
         = \min_y \sum_i \int_{V_i} |x - y_i|^p \, d\mu(x),
 
-    the cells :math:`V_i` ending half way between neighbours where the weights are free (they are then the masses of the
-    cells), and at quantiles where weights are given. With density :math:`\rho`, gaps :math:`d_i = y_{i+1} - y_i` and
-    edges :math:`e_i` the derivatives are, for p = 2,
+    the cells :math:`V_i` being those of Voronoi where the weights are free (they are then the masses of the cells), and
+    those of optimal transport where weights are given. With density :math:`\rho`, masses :math:`m_i` and means
+    :math:`b_i` of the cells, and facets :math:`\Gamma_{ij}` of sites :math:`d_{ij}` apart, the derivatives for p = 2
+    and free weights are [4]_
 
     .. math::
-        \partial_i E = 2 m_i (y_i - b_i), \quad
-        \partial_{i,i+1} E = -\tfrac{d_i}{2} \rho(e_i), \quad
-        \partial_{i,i} E = 2 m_i - \tfrac{d_{i-1}}{2} \rho(e_{i-1}) - \tfrac{d_i}{2} \rho(e_i).
+        \nabla_i E = 2 m_i (y_i - b_i), \quad
+        H_{ij} = \tfrac{2}{d_{ij}} \int_{\Gamma_{ij}} (x - y_i)(x - y_j)^T \rho, \quad
+        H_{ii} = 2 m_i I - \sum_j \tfrac{2}{d_{ij}} \int_{\Gamma_{ij}} (x - y_i)(x - y_i)^T \rho.
 
     Parameters
     ----------
-    measure : measures.Law, UniformBox or Grid
-        Of dimension 1; a law needs a density (``pdf``) and a finite p-th moment. In the plane, and for samples, use
-        `lloyd`.
+    measure : measures.Law, UniformBox, Grid or Samples
+        A law, a box or pixels of the line; a law needs a density (``pdf``) and a finite p-th moment. A box or pixels
+        of the plane; a box of space. Samples of any dimension are handed to `lloyd`, for p = 2 and free weights: `tol`
+        is then its own, and there is no `residual`.
     n_sites : int
         Number of sites N.
     p : float, default 2
-        The exponent, at least 1. For p = 1 the sites are medians of their cells.
+        The exponent, at least 1. For p = 1 the sites are medians of their cells. In the plane and in space 2.
     weights : {"free", "uniform"} or array (n_sites,), default "free"
-        Weights of the sites: the best ones, 1/N, or given ones, positive and divided by their sum, in the order of the
-        sites from left to right. (Other orders may have less energy; which is best is not searched.)
-    method : {"auto", "newton"}, default "auto"
-        Both are the same on the line.
-    init : array (n_sites,), optional
-        Different sites inside of the support, to start from. By default their density is about
-        :math:`\rho^{1/(1+p)}`, which is right for large N [1]_. Not for given weights, which need no start.
+        Weights of the sites: the best ones, 1/N, or given ones, positive and divided by their sum, on the line in the
+        order of the sites from left to right. (Other orders may have less energy; which is best is not searched.)
+    periodic : bool, default False
+        Take the box as a torus; in the plane and in space.
+    method : {"auto", "newton", "lbfgs", "anderson", "lloyd"}, default "auto"
+        On the line "auto" and "newton", which are the same. Elsewhere Newton's method in a trust region [5]_, L-BFGS
+        preconditioned by :math:`2 m_i`, Lloyd's iteration with Anderson's acceleration [6]_ or without; "auto" is
+        L-BFGS until the residual is small, then Newton's.
+    init : array (n_sites, d), str, optional
+        Sites to start from. On the line (n_sites,), different and inside of the support; by default their density is
+        about :math:`\rho^{1/(1+p)}`, which is right for large N [1]_; none for given weights, which need no start.
+        Elsewhere also the name of a start: "random" draws from the measure, "k-means++" chooses among ten times as
+        many draws (the default for up to 10^4 sites, beyond them it is "random"), and a lattice fills the box with
+        rows of sites, stretched as little as may be: "triangular" or "square" in the plane, "sc", "bcc" or "fcc" in
+        space, where N is a product that allows it.
     restarts : int, default 0
         How many starts to try beside the first one, at random; the least energy wins. Where the result of the first
         is `certified` there are none.
     rng : None, int or numpy.random.Generator
-        Source of the restarts (SPEC 7).
+        Source of the starts (SPEC 7).
     tol : float, default 1e-12
-        Converged when the `residual` is no larger, or is rounding: with :math:`L_i, R_i` the integrals of
-        :math:`|x - y_i|^{p-1}` over the cell left and right of its site, :math:`\max_i |L_i - R_i| / (L_i + R_i)`.
+        Converged when the `residual` is no larger, or is rounding. On the line, with :math:`L_i, R_i` the integrals of
+        :math:`|x - y_i|^{p-1}` over the cell left and right of its site, it is
+        :math:`\max_i |L_i - R_i| / (L_i + R_i)`; elsewhere
+        :math:`\max_i |\nabla_i E| / (p \, m_i r_i^{p-1})` with :math:`r_i` the p-th mean of :math:`|x - y_i|` over the
+        cell: for p = 2 the distance to the centre of the cell over its mean radius.
     max_iter : int, default 500
         Most steps of each start.
     callback : callable, optional
-        Called with a `QuantizeState` for each set of sites; True stops. With given weights, at the end only.
+        Called with a `QuantizeState` for each set of sites; True stops. With given weights on the line, at the end
+        only.
 
     Returns
     -------
     QuantizationResult
-        `sites` (N,), rising, `weights`, `energy` (the p-th power of W_p), `gradient_norm`, `residual`, `history`,
-        `converged`, `certified`, `n_iter`, and on demand `stability`. NumPy, float64, for a law and a UniformBox;
-        as the values for a Grid. Not differentiable.
+        `sites` (N, d), on the line (N,) and rising, `weights`, `energy` (the p-th power of W_p), `gradient_norm`,
+        `residual`, `history`, `converged`, `certified`, `n_iter`, `restarts`, and on demand `stability`. NumPy,
+        float64, for a law and a UniformBox; as the values for a Grid, and as `init` where that is an array of the
+        plane or of space. Not differentiable.
 
     Raises
     ------
     InvalidValue
         A law without p-th moment, other dimensions, NaN, weights or sites that do not fit.
     InvalidType
-        Other measures; a law without density.
+        Other measures; a law without density; arrays on a GPU.
     MissingExtra
-        Without SciPy: ``pip install 'deblai[exact]'``.
+        Without SciPy: ``pip install 'deblai[exact]'``. Lloyd, Anderson and L-BFGS do without.
     Interrupted
         Ctrl-C; ``.result`` holds the best sites so far.
 
@@ -110,18 +135,25 @@ def quantize(
 
     Notes
     -----
-    Sites stay in order and the energy goes down: steps are shortened, and where the Hessian is not positive the
-    curvatures of fixed cells are added to it. Near the end the residual is squared in each step. Each step costs O(N).
+    The energy goes down, up to rounding (1e-13 of it): steps are shortened, and where the Hessian is not positive the
+    curvatures of fixed cells are added to it on the line; elsewhere conjugate gradients stop at the border of the trust
+    region, along the direction they found. Near the end the residual is squared in each step. On the line each step
+    costs O(N); elsewhere it costs the cells, their facets, and products with a sparse matrix of about 28 N entries in
+    the plane. Nothing is dense. On a torus with a uniform measure, moves of all sites alike are left out.
 
-    Integrals over cells are Gauss rules of the density on pieces that are cut until they are smooth on them: no
-    differences of distribution functions, which lose digits in small cells and tails. Pixels are in closed form. A
-    law that has hardly a p-th moment, or whose density is infinite inside of its support, is as precise as that
-    allows.
+    On the line integrals over cells are Gauss rules of the density on pieces that are cut until they are smooth on
+    them: no differences of distribution functions, which lose digits in small cells and tails. Pixels are in closed
+    form. A law that has hardly a p-th moment, or whose density is infinite inside of its support, is as precise as that
+    allows. Elsewhere cells are those of `laguerre`.
 
-    `certified` is True if the run converged and (a) the density is log-concave: a uniform one, or a law of scipy.stats
-    in a list of such laws; then only one set of sites is stationary [2]_ [3]_; or (b) weights are given: the optimal
-    cells are intervals in order, and each has one centre. Otherwise the sites are stationary, and `stability` says
-    whether they are a local minimum; others may be better.
+    In the plane and in space a site whose cell has no mass is moved into the cell of most energy, to the mean distance
+    from its site, in a random direction: the energy cannot rise by it.
+
+    `certified` is True if the run converged and (a) the density of the line is log-concave: a uniform one, or a law of
+    scipy.stats in a list of such laws; then only one set of sites is stationary [2]_ [3]_; (b) weights are given on the
+    line: the optimal cells are intervals in order, and each has one centre; (c) there is one site, and no torus; or (d)
+    the energy is that of regular hexagons on a torus of the plane, which none can go below [7]_. Otherwise the sites
+    are stationary, and `stability` says whether they are a local minimum; others may be better.
 
     References
     ----------
@@ -130,6 +162,14 @@ def quantize(
        error weighting functions", IEEE Trans. Inform. Theory 28, 1982.
     .. [3] J. C. Kieffer, "Uniqueness of locally optimal quantizer for log-concave density and convex error weighting
        function", IEEE Trans. Inform. Theory 29, 1983.
+    .. [4] Y. Liu et al., "On centroidal Voronoi tessellation - energy smoothness and fast computation", ACM Trans.
+       Graph. 28, 2009.
+    .. [5] T. Steihaug, "The conjugate gradient method and trust regions in large scale optimization", SIAM J. Numer.
+       Anal. 20, 1983.
+    .. [6] Y. Peng et al., "Anderson acceleration for geometry optimization and physics simulation", ACM Trans. Graph.
+       37, 2018.
+    .. [7] L. Fejes Tóth, "Lagerungen in der Ebene, auf der Kugel und im Raum", Springer 1953; P. M. Gruber, "A short
+       analytic proof of Fejes Tóth's theorem on sums of moments", Aequationes Math. 58, 1999.
 
     Examples
     --------
@@ -148,10 +188,24 @@ def quantize(
 
     >>> round(deblai.quantization.quantize(law, 4, weights="uniform").energy, 10)
     0.139441422
+
+    Two sites in a square halve it; one of the two on its diagonal would be a saddle:
+
+    >>> square = deblai.measures.UniformBox((0, 0), (1, 1))
+    >>> r = deblai.quantization.quantize(square, 2, rng=0)
+    >>> bool(abs(r.energy - 5 / 48) < 1e-15), r.stability.morse_index
+    (True, 0)
+
+    No sites of a torus are better than hexagons:
+
+    >>> torus = deblai.measures.UniformBox((0, 0), (4, 2 * np.sqrt(3)))
+    >>> deblai.quantization.quantize(torus, 16, periodic=True, init="triangular").certified
+    True
     """
     count = _validate.positive_integer(OPERATION, "n_sites", n_sites)
     power = _validate.exponent(OPERATION, p)
-    _choice("method", method, ("auto", "newton"))
+    if not isinstance(periodic, bool | np.bool_):
+        raise errors.InvalidType(f"[{OPERATION}] periodic: expected True or False, got {periodic!r}")
     max_iter = _validate.positive_integer(OPERATION, "max_iter", max_iter)
     restarts = _validate.nonnegative_integer(OPERATION, "restarts", restarts)
     tol = _validate.real(OPERATION, "tol", tol)
@@ -160,46 +214,21 @@ def quantize(
     if not (callback is None or callable(callback)):
         raise errors.InvalidType(f"[{OPERATION}] callback: expected a function of a QuantizeState, got {callback!r}")
     generator = _rng.generator(OPERATION, rng)
-    mass = _masses(weights, count)
-    if mass is not None and (init is not None or restarts):
-        name = "restarts" if init is None else "init"
-        raise errors.InvalidValue(f"[{OPERATION}] {name}: expected none with given weights, whose sites are unique")
-    line, library, like = _line(measure, power)
-    start = None if init is None else _start(init, count, line)
+    given = masses(weights, count)
+    options = Options(bool(periodic), method, init, restarts, generator, tol, max_iter)
+    called = None if callback is None else lambda *state: callback(QuantizeState(*state))
+    if isinstance(measure, Samples):
+        from ._optimal.samples import best_of_lloyd
 
-    def export(array: Array) -> Any:
-        return library.export(array, like)
-
-    def called(step: int, sites: Array, energy: float, residual: float) -> bool | None:
-        return None if callback is None else callback(QuantizeState(step, export(sites), energy, residual))
-
-    problem = LineProblem(line, count, power, mass, tol, max_iter, called)
-
-    def result() -> QuantizationResult:
-        best = problem.best
-        return QuantizationResult(
-            export(best.point.sites),
-            export(best.masses),
-            library.scalars([best.point.energy], like)[0] if like.dtype != np.float64 else best.point.energy,
-            None,
-            best.n_iter,
-            best.converged,
-            best.history,
-            library.device_array(best.masses == 0, like),
-            "scipy",
-            float(np.linalg.norm(best.point.gradient)),
-            best.point.residual,
-            best.converged and (line.unique or mass is not None),
-            best.stability,
-        )
-
+        return best_of_lloyd(measure, count, power, given, options, called)
+    solver = _solver(measure)(measure, count, power, given, options, called)
     try:
-        problem.run(start, restarts, generator)
+        solver.run()
     except KeyboardInterrupt:
         raise errors.Interrupted(
-            f"[{OPERATION}] interrupted after {problem.steps} steps", result() if problem.found else None
+            f"[{OPERATION}] interrupted after {solver.steps} steps", solver.result() if solver.found else None
         ) from None
-    best = problem.best
+    best = solver.best
     if not (best.converged or best.stopped):
         why = f"after {best.n_iter} steps" if best.n_iter >= max_iter else "where no step lowered the energy"
         warnings.warn(
@@ -207,70 +236,20 @@ def quantize(
             errors.ConvergenceWarning,
             stacklevel=2,
         )
-    return result()
+    result: QuantizationResult = solver.result()
+    return result
 
 
-def _choice(name: str, value: Any, known: tuple[str, ...]) -> None:
-    if not isinstance(value, str):
-        raise errors.InvalidType(f"[{OPERATION}] {name}: expected one of {known}, got {value!r}")
-    if value not in known:
-        raise errors.InvalidValue(f"[{OPERATION}] {name}: expected one of {known}, got {value!r}")
+def _solver(measure: Any) -> Any:
+    """Return what solves in the dimension of a measure."""
+    if isinstance(measure, Law) or getattr(measure, "dim", None) == 1:
+        from ._line.entry import LineSolver
 
-
-def _line(measure: Any, p: float) -> tuple[Line, Any, Any]:
-    """Return what the solver needs of a measure, and the library, and an array, of its results."""
-    if isinstance(measure, Samples):
-        raise errors.InvalidValue(f"[{OPERATION}] measure: expected a density, got Samples: use quantization.lloyd")
-    if isinstance(measure, UniformBox | Grid) and measure.dim != 1:
-        raise errors.InvalidValue(
-            f"[{OPERATION}] measure: expected dimension 1, got {measure.dim}: use quantization.lloyd, or "
-            f"quantization.laguerre for the cells of given sites"
+        return LineSolver
+    if not isinstance(getattr(measure, "dim", None), int):
+        raise errors.InvalidType(
+            f"[{OPERATION}] measure: expected measures.Law, UniformBox, Grid or Samples, got {type(measure).__name__}"
         )
-    from ._line.law import LawLine
-    from ._line.pixels import PixelLine
+    from ._optimal.solve import SpaceSolver
 
-    if isinstance(measure, Law):
-        return LawLine(measure, p), NUMPY, np.zeros(1)
-    if isinstance(measure, UniformBox):
-        return PixelLine.of(measure, np.ones(1)), NUMPY, np.zeros(1)
-    if isinstance(measure, Grid):
-        library, (values,) = gather(OPERATION, {"measure.values": measure.values})
-        return PixelLine.of(measure, np.asarray(library.numpy(values), np.float64)), library, values
-    raise errors.InvalidType(
-        f"[{OPERATION}] measure: expected measures.Law, UniformBox or Grid, got {type(measure).__name__}"
-    )
-
-
-def _vector(name: str, value: Any, count: int) -> Array:
-    library, (given,) = gather(OPERATION, {name: value})
-    if given is None or tuple(given.shape) != (count,):
-        shape = None if given is None else tuple(given.shape)
-        raise errors.InvalidValue(f"[{OPERATION}] {name}: expected shape ({count},) to match n_sites, got {shape}")
-    array = np.asarray(library.numpy(given), np.float64)
-    if not np.isfinite(array).all():
-        raise errors.InvalidValue(f"[{OPERATION}] {name}: expected finite values, got nan or inf")
-    return array
-
-
-def _masses(weights: Any, count: int) -> Array | None:
-    if weights is None:
-        raise errors.InvalidType(f"[{OPERATION}] weights: expected 'free', 'uniform' or an array, got None")
-    if isinstance(weights, str):
-        _choice("weights", weights, ("free", "uniform"))
-        return None if weights == "free" else np.full(count, 1 / count)
-    mass = _vector("weights", weights, count)
-    if not (mass > 0).all():
-        raise errors.InvalidValue(f"[{OPERATION}] weights: expected positive weights, got {mass.min():g}")
-    return np.asarray(mass / mass.max() / (mass / mass.max()).sum())
-
-
-def _start(init: Any, count: int, line: Line) -> Array:
-    sites = np.sort(_vector("init", init, count))
-    if not (np.diff(sites) > 0).all():
-        raise errors.InvalidValue(f"[{OPERATION}] init: expected different sites, got some of them twice")
-    if not (line.lower < sites[0] and sites[-1] < line.upper):
-        raise errors.InvalidValue(
-            f"[{OPERATION}] init: expected sites inside of ({line.lower:g}, {line.upper:g}), got {sites[0]:g} to "
-            f"{sites[-1]:g}"
-        )
-    return sites
+    return SpaceSolver

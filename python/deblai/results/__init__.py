@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._multimarginal import EpsilonPath, Expectation, MultimarginalBatch, MultimarginalResult
-from ._quantization import Cells, Facets, Geometry, QuantizationResult, Stability
+from ._quantization import Cells, Facets, Geometry, QuantizationResult, Restart, Stability
 from ._semidiscrete import SemidiscreteResult
 from ._sliced import FlowResult, SlicedResult
 from ._solids import Cells3, Solids
@@ -20,6 +20,7 @@ __all__ = [
     "MultimarginalBatch",
     "MultimarginalResult",
     "QuantizationResult",
+    "Restart",
     "SeidlResult",
     "SemidiscreteResult",
     "SlicedResult",

@@ -203,13 +203,17 @@ class Stability:
     morse_index : int
         How many eigenvalues are negative (beyond rounding): 0 where the sites are a local minimum, or nearly.
     smallest, largest : float
-        The ends of the spectrum.
+        The ends of the spectrum, apart from `translations`.
+    translations : int
+        How many zeros of the spectrum are moves of all sites alike, which change nothing: the dimension for a uniform
+        measure on a torus, else 0.
     """
 
     morse_index: int
     smallest: float
     largest: float
     _spectrum: Callable[[], Any]
+    translations: int = 0
 
     def __repr__(self) -> str:
         return f"Stability(morse_index={self.morse_index}, smallest={self.smallest:.6g}, largest={self.largest:.6g})"
@@ -218,6 +222,15 @@ class Stability:
     def eigenvalues(self) -> Any:
         """All eigenvalues in rising order; quadratic time in their number."""
         return self._spectrum()
+
+
+class Restart(NamedTuple):
+    """How one start of `deblai.quantization.quantize` ended."""
+
+    energy: float
+    residual: float | None
+    n_iter: int
+    converged: bool
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -248,11 +261,13 @@ class QuantizationResult:
     gradient_norm : float or None
         Euclidean norm of the gradient of the energy in the sites; None where it was not computed.
     residual : float or None
-        What `tol` of `quantize` is compared with: how far the two sides of a site are from pulling equally, relative
-        to what they pull, for the worst site.
+        What `tol` of `quantize` is compared with: how far the sides of a cell are from pulling equally at the site,
+        relative to what they pull, for the worst site.
     certified : bool
         Whether a theorem says that stationary sites are the best of all; see `quantize`. The residual says how nearly
         these are stationary.
+    restarts : tuple of Restart
+        `energy`, `residual`, `n_iter` and `converged` of every start of `quantize`, the first one included.
     """
 
     sites: Any
@@ -268,6 +283,7 @@ class QuantizationResult:
     residual: float | None = None
     certified: bool = False
     _stability: Callable[[], Stability] | None = None
+    restarts: tuple[Restart, ...] = ()
 
     @cached_property
     def stability(self) -> Stability:

@@ -1,0 +1,113 @@
+"""Newton's method with the exact Hessian, in a trust region: truncated conjugate gradients (Steihaug, Toint)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .descent import LBFGS
+from .landscape import FLAT, Array, Landscape, Point, scaled
+
+MOST = 2000  # products with the Hessian a step
+
+
+class Newton:
+    """Steps that minimise the quadratic model in a ball of the metric of the curvatures.
+
+    T. Steihaug, "The conjugate gradient method and trust regions in large scale optimization", SIAM J. Numer. Anal. 20,
+    1983: where the Hessian is not positive the step goes along such a direction to the ball's border.
+    """
+
+    def __init__(self, land: Landscape) -> None:
+        self.land = land
+        self.bound = np.inf  # of the step; set from the first energy
+        self.products = 0
+
+    def next(self, now: Point) -> Point | None:
+        """Shrink the ball until a step lowers the energy by at least a thousandth of what the model says."""
+        if not np.isfinite(self.bound):
+            self.bound = 0.5 * float(np.sqrt((now.curvature * now.radius**2).sum()))
+        floor = 1e-9 * self.bound
+        while self.bound > floor:
+            step, size, foreseen = self.solve(now)
+            if not foreseen > 0:
+                return None
+            new = self.land.at(self.land.inside(now.sites + step), now)
+            ratio = -1.0 if new is None else gain(now, new) / foreseen
+            if ratio < 0.25:
+                self.bound = 0.25 * min(self.bound, size)
+            elif ratio > 0.75 and size > 0.9 * self.bound:
+                self.bound *= 2
+            if new is not None and ratio > 1e-3:
+                return new
+            if foreseen < FLAT * now.energy:  # no step is seen in the energy
+                return new if new is not None and new.better(now) else None
+        return None
+
+    def forget(self) -> None:
+        """Take a ball of the size of the cells again."""
+        self.bound = np.inf
+
+    def solve(self, now: Point) -> tuple[Array, float, float]:
+        """Return the step, its norm, and by how much the model falls."""
+        h, curvature, shape = now.hessian, now.curvature, now.sites.shape
+        x, r = np.zeros(shape), self.free(now.gradient)
+        z = scaled(r, curvature)
+        p, rz = -z, float((r * z).sum())
+        enough = min(0.1, now.residual) * np.sqrt(rz)
+        hx = np.zeros(shape)
+        size = 0.0
+        for _ in range(MOST):
+            hp = self.free((h @ p.ravel()).reshape(shape))
+            self.products += 1
+            bend = float((p * hp).sum())
+            metric = curvature[:, None] * p
+            pp, xp = float((p * metric).sum()), float((x * metric).sum())
+            length = rz / bend if bend > 1e-14 * pp else np.inf
+            if not size**2 + 2 * length * xp + length**2 * pp < self.bound**2:  # to the border
+                length = (-xp + np.sqrt(xp**2 + pp * (self.bound**2 - size**2))) / pp
+                x, hx, size = x + length * p, hx + length * hp, self.bound
+                break
+            x, hx, r = x + length * p, hx + length * hp, r + length * hp
+            size = float(np.sqrt((x * x * curvature[:, None]).sum()))
+            z = scaled(r, curvature)
+            before, rz = rz, float((r * z).sum())
+            if np.sqrt(rz) <= enough:
+                break
+            p = rz / before * p - z
+        return x, size, -float((x * (now.gradient + 0.5 * hx)).sum())
+
+    def free(self, v: Array) -> Array:
+        """Leave out what moves all sites alike, where that changes nothing."""
+        return v - v.mean(0) if self.land.invariant else v
+
+
+def gain(now: Point, new: Point) -> float:
+    """Return by how much the energy falls; from the gradients of both ends where it is lost in rounding."""
+    by_energy = now.energy - new.energy
+    if abs(by_energy) > 1e-9 * now.energy:
+        return by_energy
+    return -0.5 * float(((new.sites - now.sites) * (now.gradient + new.gradient)).sum())
+
+
+class Auto:
+    """L-BFGS into a basin, Newton's method in it."""
+
+    def __init__(self, land: Landscape, switch: float = 0.03) -> None:
+        self.first, self.second, self.switch = LBFGS(land), Newton(land), switch
+        self.newton = False
+
+    def next(self, now: Point) -> Point | None:
+        """Step; once Newton's method has begun it goes on."""
+        self.newton = self.newton or now.residual < self.switch
+        if not self.newton:
+            new = self.first.next(now)
+            if new is not None:
+                return new
+            self.newton = True
+        return self.second.next(now)
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self.first.forget()
+        self.second.forget()
+        self.newton = False

@@ -1,0 +1,161 @@
+"""Quantization in the plane and in space: landscapes, methods, starts, the best of several runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ... import _backend, errors
+from ..._array import gather
+from ...measures import Grid
+from ...results import QuantizationResult, Restart, Stability
+from .. import _checks
+from .._options import choice
+from . import starts
+from .descent import LBFGS, Anderson, Descent, Lloyd, Method
+from .landscape import OPERATION, Array, Landscape, Point
+from .newton import Auto, Newton
+from .spectrum import stability
+from .squares import Squares
+
+METHODS: dict[str, Callable[[Landscape], Method]] = {
+    "auto": Auto,
+    "lloyd": Lloyd,
+    "anderson": Anderson,
+    "lbfgs": LBFGS,
+    "newton": Newton,
+}
+HEXAGON = 5 / (18 * 3**0.5)
+
+
+@dataclass
+class Found:
+    """One run."""
+
+    point: Point
+    n_iter: int
+    converged: bool
+    stopped: bool
+    history: list[float]
+
+
+class SpaceSolver:
+    """A checked problem of the plane or of space; `found` are its runs so far."""
+
+    def __init__(self, measure: Any, count: int, p: float, given: Array | None, options: Any, callback: Any) -> None:
+        choice("method", options.method, tuple(METHODS))
+        density = _checks.box(OPERATION, measure, options.periodic, (2, 3))
+        named = isinstance(options.init, str) or options.init is None
+        init = None if named else options.init
+        self.library, (init, density) = gather(OPERATION, {"init": init, "measure.values": density})
+        self.like: Any = next((v for v in (init, density) if v is not None), np.zeros(1))
+        if self.library.device(self.like) != "cpu":
+            raise errors.InvalidType(
+                f"[{OPERATION}] measure: expected arrays on the CPU, got {self.library.device(self.like)}"
+            )
+        if density is not None:
+            measure = Grid(np.asarray(self.library.numpy(density), np.float64), measure.lower, measure.upper)
+        if named and options.init is not None:
+            choice("init", options.init, starts.names(measure.dim))
+        self.count, self.p, self.given, self.options, self.callback = count, p, given, options, callback
+        self.dim, self.measure = measure.dim, measure
+        self.land = self._landscape()
+        self.first = None if init is None else self._sites(self.library.numpy(init))
+        self.start = starts.starter(measure, count, options.init if named else None)
+        self.plan = _backend.plan(OPERATION, "cpu")
+        self.found: list[Found] = []
+        self.steps = 0
+
+    def _landscape(self) -> Landscape:
+        return Squares(self.measure, self.options.periodic)
+
+    def _sites(self, init: Any) -> Array:
+        if init.shape != (self.count, self.dim):
+            raise errors.InvalidValue(
+                f"[{OPERATION}] init: expected shape ({self.count}, {self.dim}) to match n_sites and the measure, "
+                f"got {tuple(init.shape)}"
+            )
+        sites = np.array(init, np.float64)
+        if not (np.abs(sites) < 1e100).all():
+            raise errors.InvalidValue(f"[{OPERATION}] init: expected finite values, got nan, inf or more than 1e100")
+        return sites
+
+    def run(self) -> None:
+        """Descend from each start."""
+        rng, named = self.options.rng, self.options.init
+        self._descend(self.start(rng) if self.first is None else self.first)
+        again = self.start
+        if self.first is not None or named in starts.CELLS:
+            again = starts.starter(self.measure, self.count, None)
+        for _ in range(self.options.restarts):
+            if self.found[-1].stopped or self.certified(self.found[-1]):
+                return
+            self._descend(again(rng))
+
+    def _descend(self, sites: Array) -> None:
+        descent = Descent(self.land, self.options.tol, self.options.max_iter, self.options.rng)
+
+        def called(step: int, now: Point) -> bool | None:
+            if self.callback is None:
+                return None
+            found: bool | None = self.callback(step, self.export(now.sites), now.energy, now.residual)
+            return found
+
+        try:
+            start = self.land.at(self.land.inside(sites))
+            if start is not None:
+                descent.run(start, METHODS[self.options.method](self.land), called)
+        finally:
+            self.steps += descent.n_iter
+            if descent.point is not None:
+                self.found.append(
+                    Found(descent.point, descent.n_iter, descent.converged, descent.stopped, descent.history)
+                )
+
+    def export(self, sites: Array) -> Any:
+        """Return sites as the caller's arrays are, those of a torus in its box."""
+        return self.library.export(self.land.home(sites), self.like)
+
+    @property
+    def best(self) -> Found:
+        """The run with the least energy; of equal ones the first."""
+        least = min(run.point.energy for run in self.found)
+        return next(run for run in self.found if run.point.energy <= least * (1 + 1e-14))
+
+    def certified(self, run: Found) -> bool:
+        """Return whether a theorem says that no sites are better: one in a convex energy, hexagons on a torus."""
+        if not run.converged:
+            return False
+        if self.count == 1 and not self.options.periodic:
+            return True
+        if not (self.dim == 2 and self.p == 2 and self.given is None and self.land.invariant):
+            return False
+        return bool(run.point.energy <= HEXAGON * self.measure.volume / self.count * (1 + 1e-12))
+
+    def result(self) -> QuantizationResult:
+        """Return the best run."""
+        best, library, like = self.best, self.library, self.like
+        point, translations = best.point, self.dim if self.land.invariant else 0
+
+        def spectrum() -> Stability:
+            return stability(point.hessian, translations)
+
+        return QuantizationResult(
+            self.export(point.sites),
+            library.export(point.mass if self.given is None else self.given, like),
+            library.scalars([point.energy], like)[0] if like.dtype != np.float64 else point.energy,
+            None,
+            best.n_iter,
+            best.converged,
+            best.history,
+            library.device_array(point.empty, like),
+            self.plan.label,
+            float(np.sqrt((point.gradient**2).sum())),
+            point.residual,
+            self.certified(best),
+            spectrum,
+            tuple(Restart(v.point.energy, v.point.residual, v.n_iter, v.converged) for v in self.found),
+        )

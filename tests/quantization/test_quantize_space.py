@@ -1,0 +1,242 @@
+"""Quantizers of the plane and of space against ground truths: lattices, rectangles, bounds, Hessians, convergence."""
+
+import itertools
+import warnings
+
+import deblai
+import numpy as np
+import pytest
+from deblai.measures import Grid, Samples, UniformBox
+from deblai.quantization import lloyd, quantize
+
+pytest.importorskip("scipy.sparse")
+
+SQUARE = UniformBox((0, 0), (1, 1))
+HEXAGON = 5 / (18 * np.sqrt(3))  # row 9: no energy is below HEXAGON A / N (Fejes Toth)
+TORUS = UniformBox((0, 0), (4, 2 * np.sqrt(3)))  # of 16 sites a distance 1 apart
+VALUES = np.random.default_rng(5).random((7, 5))
+
+
+def landscape(measure, periodic):
+    from deblai.quantization._optimal.squares import Squares
+
+    return Squares(measure, periodic)
+
+
+@pytest.mark.parametrize("periodic", [False, True])
+@pytest.mark.parametrize("measure", [SQUARE, Grid(VALUES, (-1, 0), (1, 3))])
+@pytest.mark.parametrize("n", [2, 9])  # 2 sites of a torus touch themselves
+def test_derivatives(measure, periodic, n):
+    """The Hessian is that of the gradient, and the gradient that of the energy, by differences."""
+    rng = np.random.default_rng(n)
+    land = landscape(measure, periodic)
+    y = np.array(measure.lower) + rng.random((n, 2)) * np.subtract(measure.upper, measure.lower)
+    point = land.at(y)
+    moves = 1e-6 * np.eye(y.size).reshape(-1, *y.shape)
+    ends = [(land.at(y + e), land.at(y - e)) for e in moves]
+    slope = [(a.energy - b.energy) / 2e-6 for a, b in ends]
+    np.testing.assert_allclose(point.gradient.ravel(), slope, atol=1e-9)
+    bend = [(a.gradient - b.gradient).ravel() / 2e-6 for a, b in ends]
+    hessian = point.hessian.toarray()
+    np.testing.assert_allclose(hessian, bend, atol=1e-7)
+    if land.invariant:
+        np.testing.assert_allclose(hessian @ np.tile([1, 2.0], n), 0, atol=1e-14)
+
+
+@pytest.mark.parametrize(("n", "energy"), [(1, 1 / 6), (2, 5 / 48), (4, 1 / 24)])
+@pytest.mark.parametrize("method", ["auto", "newton", "lbfgs", "anderson", "lloyd"])
+def test_unit_square(n, energy, method):
+    """Row 14: one site, halves, quarters."""
+    r = quantize(SQUARE, n, method=method, rng=0)
+    assert r.energy == pytest.approx(energy, rel=1e-12)
+    assert r.residual <= 1e-12
+    assert r.certified is (n == 1)
+    np.testing.assert_allclose(r.weights, 1 / n, atol=1e-11)
+    assert r.stability.morse_index == 0
+
+
+def test_newton_is_quadratic_where_lloyd_is_not():
+    """N = 1000: a dozen steps square the residual down to 1e-12, where Lloyd's have hardly begun."""
+    start = quantize(SQUARE, 1000, rng=1, method="lbfgs", tol=1e-3).sites
+    seen = []
+    r = quantize(SQUARE, 1000, init=start, method="newton", callback=lambda state: seen.append(state.residual))
+    assert r.n_iter <= 12
+    assert r.gradient_norm < 1e-15
+    assert r.residual < 1e-12
+    last = [v for v in seen if 1e-8 < v < 2e-3]
+    assert len(last) >= 3
+    assert all(b < 1000 * a**2 for a, b in itertools.pairwise(last))
+    assert all(b <= a * (1 + 1e-13) for a, b in itertools.pairwise(r.history))
+    # The Jacobian of Lloyd's map is I - H / 2m: an eigenvalue is at least that far from 0.
+    slowest = r.stability.smallest / (2 * r.weights.min())
+    assert np.log(1e-12) / np.log1p(-slowest) > 1e4
+    assert HEXAGON / 1000 < r.energy < 1.02 * HEXAGON / 1000
+
+
+@pytest.mark.parametrize("method", ["auto", "newton", "lbfgs", "anderson", "lloyd"])
+@pytest.mark.parametrize(("measure", "periodic"), [(SQUARE, True), (Grid(VALUES, (0, 0), (1, 1)), False)])
+def test_methods(measure, periodic, method):
+    """Energies go down, and all but Lloyd's iteration arrive at minima; the masses are those of the cells."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", deblai.ConvergenceWarning)
+        r = quantize(measure, 40, periodic=periodic, method=method, rng=2, tol=1e-10, max_iter=400)
+    assert r.converged or method == "lloyd"
+    assert all(b <= a * (1 + 1e-13) for a, b in itertools.pairwise(r.history))
+    cells = deblai.quantization.laguerre(r.sites, measure=measure, periodic=periodic)
+    np.testing.assert_allclose(cells.mass, r.weights, rtol=1e-10)
+    assert float(cells.energy) == pytest.approx(r.energy, rel=1e-12)
+    assert ((r.sites >= 0) & (r.sites <= 1)).all()
+    if r.converged:
+        assert r.stability.morse_index == 0
+
+
+def test_triangular_lattice():
+    """Row 10: the global minimum of its torus, found again from near by; two directions, the translations, are flat."""
+    energy = HEXAGON * TORUS.volume / 16
+    r = quantize(TORUS, 16, periodic=True, init="triangular")
+    assert r.energy == pytest.approx(energy, rel=1e-14)
+    assert (r.n_iter, r.certified) == (0, True)
+    moved = r.sites + 0.1 * np.random.default_rng(0).standard_normal((16, 2))
+    again = quantize(TORUS, 16, periodic=True, init=moved)
+    assert again.energy == pytest.approx(energy, rel=1e-13)
+    assert again.certified
+    for stability in (r.stability, again.stability):
+        assert (stability.morse_index, stability.translations) == (0, 2)
+        assert stability.smallest > 0.01 > 1e-14 > abs(stability.eigenvalues[:2]).max()
+        assert stability.eigenvalues[2] == stability.smallest
+
+
+def test_square_lattice():
+    """Row 11: stationary, A / (6N), and a saddle: below it there are better sites."""
+    r = quantize(SQUARE, 16, periodic=True, init="square")
+    assert r.energy == pytest.approx(1 / (6 * 16), rel=1e-14)
+    assert r.gradient_norm < 1e-15
+    assert not r.certified
+    assert r.stability.morse_index > 0
+    assert r.stability.smallest < -0.01
+    moved = r.sites + 1e-3 * np.random.default_rng(0).standard_normal((16, 2))
+    assert quantize(SQUARE, 16, periodic=True, init=moved).energy < 0.97 * r.energy
+
+
+@pytest.mark.parametrize(
+    ("name", "n", "energy"),
+    [
+        ("bcc", 16, 3 * 19 / (192 * 2 ** (1 / 3))),
+        ("fcc", 32, 3 * 2 ** (-11 / 3)),
+        ("sc", 27, 0.25),
+    ],
+)
+def test_lattices_of_space(name, n, energy):
+    """Row 11, with the constants of rows 2 and 3: stationary on the torus."""
+    box = UniformBox((0, 0, 0), (2, 2, 2))
+    r = quantize(box, n, periodic=True, init=name, method="lbfgs")
+    assert r.energy == pytest.approx(energy * (8 / n) ** (2 / 3), rel=1e-13)
+    assert r.residual < 1e-12
+    np.testing.assert_allclose(r.weights, 1 / n, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("dim", "n"), [(2, 4000), (3, 2000)])
+def test_independent_sites(dim, n):
+    """Row 12, before any step: A / (pi N) in the plane, .3474077 (V/N)^(2/3) in space."""
+    box = UniformBox((0,) * dim, (1,) * dim)
+    r = quantize(box, n, periodic=True, init="random", rng=0, callback=lambda state: True)
+    assert r.n_iter == 0
+    assert r.energy == pytest.approx(1 / (np.pi * n) if dim == 2 else 0.3474077 * n ** (-2 / 3), rel=0.03)
+
+
+def test_restarts():
+    """The least energy of all starts wins; every end is told."""
+    r = quantize(SQUARE, 7, restarts=5, rng=0)
+    assert len(r.restarts) == 6
+    assert r.energy == pytest.approx(min(end.energy for end in r.restarts), rel=1e-13)
+    assert len({round(end.energy, 9) for end in r.restarts}) > 1
+    assert all(end.converged and end.residual < 1e-11 and end.n_iter > 0 for end in r.restarts)
+    assert quantize(SQUARE, 7, rng=0).energy == r.restarts[0].energy
+
+
+def test_sites_without_mass():
+    """They are sent where the most energy is; none are left, and the energy only falls."""
+    values = np.zeros((8, 8))
+    values[:2] = 1
+    init = np.random.default_rng(0).random((12, 2))
+    init[3] = init[4]
+    r = quantize(Grid(values, (0, 0), (1, 1)), 12, init=init, rng=0)
+    assert r.converged
+    assert not r.empty.any()
+    assert r.sites[:, 0].max() < 0.25
+    assert (np.diff(r.history) <= 1e-16).all()
+
+
+def test_large_spectrum():
+    """Factorised, the same ends and index as dense; a saddle on a torus, a minimum in a box."""
+    from deblai.quantization._optimal import spectrum
+
+    minimum = quantize(SQUARE, 60, rng=0)
+    saddle = quantize(SQUARE, 36, periodic=True, init="square")
+    for r, periodic in ((minimum, False), (saddle, True)):
+        hessian = landscape(SQUARE, periodic).at(r.sites).hessian
+        before, spectrum.DENSE = spectrum.DENSE, 1
+        try:
+            large = spectrum.stability(hessian, 2 if periodic else 0)
+        finally:
+            spectrum.DENSE = before
+        assert large.morse_index == r.stability.morse_index
+        assert (large.smallest, large.largest) == pytest.approx((r.stability.smallest, r.stability.largest), rel=1e-7)
+
+
+def test_samples():
+    """Those go to `lloyd`, in any dimension; the best of the starts."""
+    x = np.random.default_rng(0).standard_normal((300, 4))
+    want = lloyd(x, 5, tol=1e-12, max_iter=500, rng=3)
+    r = quantize(Samples(x), 5, rng=3)
+    assert (r.sites == want.sites).all()
+    assert r.residual is None
+    several = quantize(Samples(x), 5, rng=3, restarts=4)
+    assert several.restarts[0].energy == want.energy
+    assert several.energy == min(end.energy for end in several.restarts)
+    assert sorted(quantize(Samples(np.arange(6.0)), 2, rng=0).sites.ravel()) == [1, 4]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_libraries_of_the_plane(library, dtype):
+    """Sites come as the pixels are, or as `init` is; all is float64 inside."""
+    grid = Grid(library.array(VALUES, dtype), (0, 0), (1, 1))
+    want = quantize(Grid(VALUES.astype(dtype), (0, 0), (1, 1)), 6, rng=1)
+    r = quantize(grid, 6, rng=1)
+    for array in (r.sites, r.weights):
+        assert isinstance(array, library.array_type)
+        assert library.dtype(array) == dtype
+    assert r.history == want.history
+    assert r.residual < 1e-12
+    np.testing.assert_array_equal(library.numpy(r.sites), want.sites)
+    init = library.array(np.random.default_rng(4).random((6, 2)), dtype)
+    assert isinstance(quantize(SQUARE, 6, init=init).sites, library.array_type)
+
+
+def test_interrupts():
+    """True stops with what there is; Ctrl-C keeps the best so far, also of earlier starts."""
+    r = quantize(SQUARE, 30, rng=0, callback=lambda state: state.step == 3)
+    assert (r.n_iter, r.converged, len(r.restarts)) == (3, False, 1)
+    steps = []
+
+    def press(state):
+        steps.append(state.step)
+        if len(steps) > 1 and steps[-1] == 2 and steps.count(0) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(deblai.Interrupted, match=r"\[quantization.quantize\] interrupted after") as caught:
+        quantize(SQUARE, 30, rng=0, restarts=3, callback=press)
+    assert len(caught.value.result.restarts) == 2
+    assert caught.value.result.converged
+    with pytest.warns(deblai.ConvergenceWarning, match="not converged after 2 steps"):
+        quantize(SQUARE, 30, rng=0, max_iter=2)
+
+
+def test_reference():
+    """The oracle takes the same steps."""
+    want = quantize(SQUARE, 8, rng=0)
+    with deblai.use_backend("reference"):
+        r = quantize(SQUARE, 8, rng=0)
+    assert r.backend == "reference"
+    assert r.energy == pytest.approx(want.energy, rel=1e-12)
+    assert r.n_iter == want.n_iter
