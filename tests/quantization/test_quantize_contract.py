@@ -40,7 +40,9 @@ class Mixture:
 BAD = [
     ({"measure": stats.norm()}, InvalidType, "measure: expected measures.Law, UniformBox, Grid or Samples, got"),
     ({"measure": np.zeros(4)}, InvalidType, "measure: expected measures.Law, UniformBox, Grid or Samples, got ndarray"),
-    ({"measure": Grid(np.ones((2, 2, 2)), (0,) * 3, (1,) * 3)}, InvalidValue, "measure: expected a UniformBox in 3"),
+    ({"measure": UniformBox((0,) * 3, (1,) * 3), "p": 3}, InvalidValue, "p: expected 2 but for a UniformBox or a Poly"),
+    ({"measure": Grid(np.ones((2, 2)), (0, 0), (1, 1)), "p": 3}, InvalidValue, "p: expected 2 but for a UniformBox"),
+    ({"measure": SQUARE, "p": 3, "weights": "uniform"}, InvalidValue, "p: expected 2 with given weights, got 3"),
     ({"measure": UniformBox((0,) * 4, (1,) * 4)}, InvalidValue, "measure: expected 2 or 3 dimensions, got 4"),
     ({"measure": SQUARE, "init": "bcc"}, InvalidValue, "init: expected one of .'random', 'k-means..', 'square', 'tri"),
     ({"measure": SQUARE, "init": "triangular"}, InvalidValue, "init: expected a multiple of 2 sites for init='tri"),

@@ -6,7 +6,7 @@ import warnings
 import deblai
 import numpy as np
 import pytest
-from deblai.measures import Grid, Samples, UniformBox
+from deblai.measures import Gaussian, Grid, PiecewiseLinear, Polytope, Samples, UniformBox
 from deblai.quantization import lloyd, quantize
 
 pytest.importorskip("scipy.sparse")
@@ -32,15 +32,9 @@ def test_derivatives(measure, periodic, n):
     land = landscape(measure, periodic)
     y = np.array(measure.lower) + rng.random((n, 2)) * np.subtract(measure.upper, measure.lower)
     point = land.at(y)
-    moves = 1e-6 * np.eye(y.size).reshape(-1, *y.shape)
-    ends = [(land.at(y + e), land.at(y - e)) for e in moves]
-    slope = [(a.energy - b.energy) / 2e-6 for a, b in ends]
-    np.testing.assert_allclose(point.gradient.ravel(), slope, atol=1e-9)
-    bend = [(a.gradient - b.gradient).ravel() / 2e-6 for a, b in ends]
-    hessian = point.hessian.toarray()
-    np.testing.assert_allclose(hessian, bend, atol=1e-7)
+    differences(land, point)
     if land.invariant:
-        np.testing.assert_allclose(hessian @ np.tile([1, 2.0], n), 0, atol=1e-14)
+        np.testing.assert_allclose(point.hessian @ np.tile([1, 2.0], n), 0, atol=1e-14)
 
 
 @pytest.mark.parametrize(("n", "energy"), [(1, 1 / 6), (2, 5 / 48), (4, 1 / 24)])
@@ -194,7 +188,7 @@ def test_samples():
     several = quantize(Samples(x), 5, rng=3, restarts=4)
     assert several.restarts[0].energy == want.energy
     assert several.energy == min(end.energy for end in several.restarts)
-    assert sorted(quantize(Samples(np.arange(6.0)), 2, rng=0).sites.ravel()) == [1, 4]
+    assert quantize(Samples(np.arange(6.0)), 2, rng=0, restarts=9).energy == pytest.approx(2 / 3)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -240,3 +234,121 @@ def test_reference():
     assert r.backend == "reference"
     assert r.energy == pytest.approx(want.energy, rel=1e-12)
     assert r.n_iter == want.n_iter
+
+
+@pytest.mark.parametrize("periodic", [False, True])
+@pytest.mark.parametrize("measure", [SQUARE, Grid(VALUES, (-1, 0), (1, 3))])
+def test_derivatives_for_given_weights(measure, periodic):
+    """The envelope theorem, and the Hessian with what the potentials add to it, by differences."""
+    from deblai.quantization._optimal.transports import Transports
+
+    rng = np.random.default_rng(1)
+    wanted = rng.random(6) + 1
+    land = Transports(measure, periodic, wanted / wanted.sum(), 1e-12)
+    point = land.at(np.array(measure.lower) + rng.random((6, 2)) * np.subtract(measure.upper, measure.lower))
+    differences(land, point)
+
+
+@pytest.mark.parametrize("periodic", [False, True])
+@pytest.mark.parametrize("p", [1, 1.5, 2, 4.5])
+def test_derivatives_of_powers(p, periodic):
+    """Edges alone give the energy's derivatives for any p; p = 2 is what cells give."""
+    from deblai.quantization._optimal.powers import Powers
+
+    land = Powers(SQUARE, periodic, p)
+    point = land.at(np.random.default_rng(2).random((7, 2)))
+    differences(land, point)
+    if p == 2:
+        same = landscape(SQUARE, periodic).at(point.sites)
+        assert point.energy == pytest.approx(same.energy, rel=1e-14)
+        np.testing.assert_allclose(point.gradient, same.gradient, atol=1e-15)
+        np.testing.assert_allclose(point.curvature, same.curvature, rtol=1e-13)
+        np.testing.assert_allclose(point.hessian.toarray(), same.hessian.toarray(), atol=1e-14)
+
+
+def differences(land, point):
+    y, moves = point.sites, 1e-6 * np.eye(point.sites.size).reshape(-1, *point.sites.shape)
+    ends = [(land.at(y + e, point), land.at(y - e, point)) for e in moves]
+    np.testing.assert_allclose(point.gradient.ravel(), [(a.energy - b.energy) / 2e-6 for a, b in ends], atol=1e-9)
+    bend = [(a.gradient - b.gradient).ravel() / 2e-6 for a, b in ends]
+    np.testing.assert_allclose(point.hessian.toarray(), bend, atol=1e-7)
+
+
+@pytest.mark.parametrize(("p", "constant"), [(1, 0.3771967354), (2, 0.1603750748), (4, 14 / 405)])
+def test_hexagons(p, constant):
+    """Row 9: J_{p,2} of hexagons of area 1, the global minimum of the torus for every p."""
+    area = TORUS.volume / 16
+    r = quantize(TORUS, 16, p=p, periodic=True, init="triangular")
+    assert r.energy == pytest.approx(constant * area ** (p / 2), rel=3e-10)
+    assert r.certified
+    moved = r.sites + 0.1 * np.random.default_rng(0).standard_normal((16, 2))
+    again = quantize(TORUS, 16, p=p, periodic=True, init=moved)
+    assert again.energy == pytest.approx(r.energy, rel=1e-12)
+    assert again.stability.morse_index == 0
+    rough = quantize(SQUARE, 30, p=p, rng=0)
+    assert rough.residual < 1e-11
+    assert constant < rough.energy * 30 ** (p / 2) < 1.15 * constant
+    assert not rough.certified
+
+
+def test_mean_distance():
+    """Row 33: one site of the unit square for p = 1."""
+    assert quantize(SQUARE, 1, p=1).energy == pytest.approx(0.3825978582, abs=6e-11)
+    assert quantize(SQUARE, 1, p=1).certified
+
+
+@pytest.mark.parametrize("method", ["auto", "newton", "lbfgs", "anderson", "lloyd"])
+def test_uniform_weights(method):
+    """Masses are as asked for, energies go down to stationary sites, and are those of transport to them."""
+    grid = Grid(VALUES, (0, 0), (1, 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", deblai.ConvergenceWarning)
+        r = quantize(grid, 12, weights="uniform", method=method, rng=1, tol=1e-9, max_iter=200)
+    assert r.weights.tolist() == [1 / 12] * 12
+    assert all(b <= a * (1 + 1e-12) for a, b in itertools.pairwise(r.history))
+    found = deblai.quantization.semidiscrete(grid, r.sites, tol=1e-11)
+    assert r.energy == pytest.approx(found.value, rel=1e-12)
+    if r.converged:
+        np.testing.assert_allclose(found.centroids, r.sites, atol=1e-9)
+    assert r.converged or method in ("lloyd", "anderson")
+    assert r.energy > quantize(grid, 12, init=r.sites).energy
+
+
+def test_given_weights():
+    """Two sites of a long box: cells of lengths 3 and 1 of 4, whose moments are known; four of a square."""
+    box = UniformBox((0, 0), (4, 0.5))
+    r = quantize(box, 2, weights=[3.0, 1.0], init=[[1.0, 0.2], [3.6, 0.3]])
+    assert r.energy == pytest.approx((3**3 / 12 + 1 / 12) / 4 + 0.25 / 12, rel=1e-12)
+    np.testing.assert_allclose(r.sites, [[1.5, 0.25], [3.5, 0.25]], atol=1e-11)
+    four = quantize(SQUARE, 4, weights="uniform", rng=0, restarts=2)
+    assert four.energy == pytest.approx(1 / 24, rel=1e-12)
+    lattice = quantize(TORUS, 16, periodic=True, init="triangular", weights="uniform")
+    assert lattice.energy == pytest.approx(HEXAGON * TORUS.volume / 16, rel=1e-12)
+    assert lattice.stability.morse_index == 0
+    assert lattice.stability.translations == 2
+
+
+@pytest.mark.parametrize(("n", "energy"), [(2, 2 - 2 / np.pi), (3, 0.9257041341), (4, 0.7267604553), (5, 0.6144835088)])
+def test_normal_law_of_the_plane(n, energy):
+    """Row 22: N(0, I_2), where turns change nothing."""
+    r = quantize(Gaussian(np.zeros(2), np.eye(2)), n, rng=0, restarts=3)
+    assert r.energy == pytest.approx(energy, abs=6e-11)
+    assert r.residual < 1e-11
+
+
+def test_other_measures():
+    """Polygons and meshes, and pixels of space."""
+    triangle = Polytope(np.array([[0.0, 0], [1, 0], [0, 1]]))
+    for p in (1, 2):
+        assert quantize(triangle, 9, p=p, rng=0).residual < 1e-11
+    one = quantize(triangle, 1)
+    np.testing.assert_allclose(one.sites, [[1 / 3, 1 / 3]], atol=1e-14)
+    assert one.energy == pytest.approx(1 / 9, rel=1e-13)
+    assert quantize(PiecewiseLinear.from_grid(VALUES + 0.1, (0, 0), (1, 1)), 9, rng=0).residual < 1e-11
+    for measure in (
+        Grid(np.random.default_rng(0).random((3, 2, 3)), (0,) * 3, (1,) * 3),
+        UniformBox((0,) * 3, (1,) * 3),
+    ):
+        r = quantize(measure, 20, rng=0)
+        assert r.residual < 1e-11
+        assert r.stability.morse_index == 0

@@ -7,6 +7,7 @@ import numpy as np
 from .descent import LBFGS
 from .landscape import FLAT, Array, Landscape, Point, scaled
 
+LEVEL = 1e-9  # curvatures, relative to those of fixed cells, that are rounding
 MOST = 2000  # products with the Hessian a step
 
 
@@ -53,7 +54,8 @@ class Newton:
         x, r = np.zeros(shape), self.free(now.gradient)
         z = scaled(r, curvature)
         p, rz = -z, float((r * z).sum())
-        enough = min(0.1, now.residual) * np.sqrt(rz)
+        least = 1e-15 * float(np.sqrt((curvature * now.radius**2).sum()))  # what is left is rounding
+        enough = max(min(0.1, now.residual) * float(np.sqrt(rz)), least)
         hx = np.zeros(shape)
         size = 0.0
         for _ in range(MOST):
@@ -62,7 +64,9 @@ class Newton:
             bend = float((p * hp).sum())
             metric = curvature[:, None] * p
             pp, xp = float((p * metric).sum()), float((x * metric).sum())
-            length = rz / bend if bend > 1e-14 * pp else np.inf
+            if abs(bend) < LEVEL * pp and size > 0:  # turns of a round measure, say: nothing to gain
+                break
+            length = rz / bend if bend > 0 else np.inf
             if not size**2 + 2 * length * xp + length**2 * pp < self.bound**2:  # to the border
                 length = (-xp + np.sqrt(xp**2 + pp * (self.bound**2 - size**2))) / pp
                 x, hx, size = x + length * p, hx + length * hp, self.bound

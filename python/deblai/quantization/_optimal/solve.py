@@ -10,7 +10,7 @@ import numpy as np
 
 from ... import _backend, errors
 from ..._array import gather
-from ...measures import Grid
+from ...measures import Grid, Polytope, UniformBox
 from ...results import QuantizationResult, Restart, Stability
 from .. import _checks
 from .._options import choice
@@ -18,8 +18,10 @@ from . import starts
 from .descent import LBFGS, Anderson, Descent, Lloyd, Method
 from .landscape import OPERATION, Array, Landscape, Point
 from .newton import Auto, Newton
+from .powers import Powers, hexagon
 from .spectrum import stability
 from .squares import Squares
+from .transports import Transports
 
 METHODS: dict[str, Callable[[Landscape], Method]] = {
     "auto": Auto,
@@ -28,7 +30,6 @@ METHODS: dict[str, Callable[[Landscape], Method]] = {
     "lbfgs": LBFGS,
     "newton": Newton,
 }
-HEXAGON = 5 / (18 * 3**0.5)
 
 
 @dataclass
@@ -47,7 +48,7 @@ class SpaceSolver:
 
     def __init__(self, measure: Any, count: int, p: float, given: Array | None, options: Any, callback: Any) -> None:
         choice("method", options.method, tuple(METHODS))
-        density = _checks.box(OPERATION, measure, options.periodic, (2, 3))
+        density = _checks.box(OPERATION, measure, options.periodic, (2, 3), (*_checks.BOXES, *_checks.FORMS))
         named = isinstance(options.init, str) or options.init is None
         init = None if named else options.init
         self.library, (init, density) = gather(OPERATION, {"init": init, "measure.values": density})
@@ -70,7 +71,19 @@ class SpaceSolver:
         self.steps = 0
 
     def _landscape(self) -> Landscape:
-        return Squares(self.measure, self.options.periodic)
+        if self.given is not None:
+            if self.p != 2:
+                raise errors.InvalidValue(f"[{OPERATION}] p: expected 2 with given weights, got {self.p:g}")
+            if self.dim != 2:
+                raise errors.InvalidValue(f"[{OPERATION}] weights: expected 'free' in space")
+            return Transports(self.measure, self.options.periodic, self.given, self.options.tol)
+        if self.p == 2:
+            return Squares(self.measure, self.options.periodic)
+        if self.dim != 2 or not isinstance(self.measure, UniformBox | Polytope):
+            raise errors.InvalidValue(
+                f"[{OPERATION}] p: expected 2 but for a UniformBox or a Polytope of the plane, got {self.p:g}"
+            )
+        return Powers(self.measure, self.options.periodic, self.p)
 
     def _sites(self, init: Any) -> Array:
         if init.shape != (self.count, self.dim):
@@ -131,9 +144,10 @@ class SpaceSolver:
             return False
         if self.count == 1 and not self.options.periodic:
             return True
-        if not (self.dim == 2 and self.p == 2 and self.given is None and self.land.invariant):
+        if not (self.dim == 2 and self.given is None and self.land.invariant):
             return False
-        return bool(run.point.energy <= HEXAGON * self.measure.volume / self.count * (1 + 1e-12))
+        share = self.measure.volume / self.count
+        return bool(run.point.energy <= hexagon(self.p) * share ** (self.p / 2) * (1 + 1e-12))
 
     def result(self) -> QuantizationResult:
         """Return the best run."""
