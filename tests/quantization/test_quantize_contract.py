@@ -38,8 +38,12 @@ class Mixture:
 
 
 BAD = [
-    ({"measure": stats.norm()}, InvalidType, "measure: expected measures.Law, UniformBox, Grid or Samples, got"),
-    ({"measure": np.zeros(4)}, InvalidType, "measure: expected measures.Law, UniformBox, Grid or Samples, got ndarray"),
+    ({"measure": stats.norm()}, InvalidType, "measure: expected a Law, a density or Samples of deblai.meas"),
+    (
+        {"measure": np.zeros(4)},
+        InvalidType,
+        "measure: expected a Law, a density or Samples of deblai.measures, got ndarray",
+    ),
     ({"measure": UniformBox((0,) * 3, (1,) * 3), "p": 3}, InvalidValue, "p: expected 2 but for a UniformBox or a Poly"),
     ({"measure": Grid(np.ones((2, 2)), (0, 0), (1, 1)), "p": 3}, InvalidValue, "p: expected 2 but for a UniformBox"),
     ({"measure": SQUARE, "p": 3, "weights": "uniform"}, InvalidValue, "p: expected 2 with given weights, got 3"),

@@ -66,19 +66,27 @@ def quantize(
         H_{ij} = \tfrac{2}{d_{ij}} \int_{\Gamma_{ij}} (x - y_i)(x - y_j)^T \rho, \quad
         H_{ii} = 2 m_i I - \sum_j \tfrac{2}{d_{ij}} \int_{\Gamma_{ij}} (x - y_i)(x - y_i)^T \rho.
 
+    The energy of given weights in the plane is :math:`W_2^2` as `semidiscrete` finds it, with the potentials of the
+    step before to begin with. Its gradient is that above with the cells of transport; with A the second derivatives in
+    sites for fixed potentials, B the mixed ones and L the Laplacian of masses, its Hessian is
+    :math:`A + B L^+ B^T`. For p other than 2 energy, gradient and Hessian of a uniform density are integrals of
+    :math:`r^{p-2}` along edges, by the divergence theorem.
+
     Parameters
     ----------
-    measure : measures.Law, UniformBox, Grid or Samples
-        A law, a box or pixels of the line; a law needs a density (``pdf``) and a finite p-th moment. A box or pixels
-        of the plane; a box of space. Samples of any dimension are handed to `lloyd`, for p = 2 and free weights: `tol`
-        is then its own, and there is no `residual`.
+    measure : measures.Law, UniformBox, Grid, Polytope, Gaussian, Mixture, PiecewiseLinear or Samples
+        A law, a box or pixels of the line; a law needs a density (``pdf``) and a finite p-th moment. Of the plane and
+        of space what `laguerre` knows. Samples of any dimension are handed to `lloyd`, for p = 2 and free weights:
+        `tol` is then its own, and there is no `residual`.
     n_sites : int
         Number of sites N.
     p : float, default 2
-        The exponent, at least 1. For p = 1 the sites are medians of their cells. In the plane and in space 2.
+        The exponent, at least 1. For p = 1 the sites are medians of their cells. In the plane others than 2 are for
+        free weights and a UniformBox or a Polytope; in space it is 2.
     weights : {"free", "uniform"} or array (n_sites,), default "free"
-        Weights of the sites: the best ones, 1/N, or given ones, positive and divided by their sum, on the line in the
-        order of the sites from left to right. (Other orders may have less energy; which is best is not searched.)
+        Weights of the sites: the best ones, 1/N, or given ones, positive and divided by their sum: in the order of
+        `init`, on the line of the sites from left to right. (Other orders may have less energy; which is best is not
+        searched.) In space they are free.
     periodic : bool, default False
         Take the box as a torus; in the plane and in space.
     method : {"auto", "newton", "lbfgs", "anderson", "lloyd"}, default "auto"
@@ -139,7 +147,8 @@ def quantize(
     curvatures of fixed cells are added to it on the line; elsewhere conjugate gradients stop at the border of the trust
     region, along the direction they found. Near the end the residual is squared in each step. On the line each step
     costs O(N); elsewhere it costs the cells, their facets, and products with a sparse matrix of about 28 N entries in
-    the plane. Nothing is dense. On a torus with a uniform measure, moves of all sites alike are left out.
+    the plane (for given weights also a factor of the Laplacian). Nothing is dense but the `stability` of few sites. On
+    a torus with a uniform measure, moves of all sites alike are left out.
 
     On the line integrals over cells are Gauss rules of the density on pieces that are cut until they are smooth on
     them: no differences of distribution functions, which lose digits in small cells and tails. Pixels are in closed
@@ -152,8 +161,8 @@ def quantize(
     `certified` is True if the run converged and (a) the density of the line is log-concave: a uniform one, or a law of
     scipy.stats in a list of such laws; then only one set of sites is stationary [2]_ [3]_; (b) weights are given on the
     line: the optimal cells are intervals in order, and each has one centre; (c) there is one site, and no torus; or (d)
-    the energy is that of regular hexagons on a torus of the plane, which none can go below [7]_. Otherwise the sites
-    are stationary, and `stability` says whether they are a local minimum; others may be better.
+    the energy is that of regular hexagons on a torus of the plane, which none of free weights can go below [7]_.
+    Otherwise the sites are stationary, and `stability` says whether they are a local minimum; others may be better.
 
     References
     ----------
@@ -247,8 +256,9 @@ def _solver(measure: Any) -> Any:
 
         return LineSolver
     if not isinstance(getattr(measure, "dim", None), int):
+        kind = type(measure).__name__
         raise errors.InvalidType(
-            f"[{OPERATION}] measure: expected measures.Law, UniformBox, Grid or Samples, got {type(measure).__name__}"
+            f"[{OPERATION}] measure: expected a Law, a density or Samples of deblai.measures, got {kind}"
         )
     from ._optimal.solve import SpaceSolver
 

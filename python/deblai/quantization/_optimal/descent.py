@@ -130,9 +130,11 @@ class Anderson:
             moves = np.stack([(v - now.sites).ravel() for v in self.sites[:-1]], 1)
             changes = np.stack([(v - now.step) for v in self.steps[:-1]], -1)
             weighted = (root[:, :, None] * changes).reshape(-1, len(self.steps) - 1)
-            size = np.sqrt((weighted**2).sum(0))
-            size = np.where(size > 0, size, 1.0)
-            mix = np.linalg.lstsq(weighted / size, -(root * now.step).ravel(), rcond=1e-10)[0] / size
+            size = np.sqrt(np.einsum("ij,ij->j", weighted, weighted))
+            weighted /= np.where(size > 0, size, 1.0)
+            gram = np.einsum("ij,ik->jk", weighted, weighted) + 1e-13 * np.eye(len(size))
+            share = np.linalg.solve(gram, -np.einsum("ij,i->j", weighted, (root * now.step).ravel()))
+            mix = share / np.where(size > 0, size, 1.0)
             way = now.step + ((moves + changes.reshape(moves.shape)) @ mix).reshape(now.step.shape)
             new = self.land.at(self.land.inside(now.sites + way), now)
             if new is not None and new.better(now):
