@@ -96,7 +96,7 @@ def gain(now: Point, new: Point) -> float:
 class Auto:
     """L-BFGS into a basin, Newton's method in it."""
 
-    def __init__(self, land: Landscape, switch: float = 0.03) -> None:
+    def __init__(self, land: Landscape, switch: float = 2e-3) -> None:
         self.first, self.second, self.switch = LBFGS(land), Newton(land), switch
         self.newton = False
 
