@@ -22,8 +22,20 @@ def laguerre(
     threads: int,
     simd: str,
     graph: Sequence[_View | None] = [None, None, None, None],
+    known: Sequence[_View | None] = [None, None],
     form: Sequence[_View | None] = [None, None, None, None, None],
-) -> tuple[int, float, float, int]: ...
+) -> tuple[int, float, float, int, float]: ...
+def laguerre_potential(
+    sites: _View,
+    psi: _View | None,
+    density: _View,
+    lower: Sequence[float],
+    upper: Sequence[float],
+    periodic: bool,
+    out: _View,
+    threads: int,
+    simd: str,
+) -> bool: ...
 def laguerre_facets(
     sites: _View,
     psi: _View | None,
@@ -111,8 +123,21 @@ def laguerre3_facets(
     simd: str,
 ) -> int: ...
 def laguerre3_workspace(sites: _View, psi: _View | None, density: _View | None, threads: int) -> int: ...
+
+class LaplacianLevels:
+    def __init__(self) -> None: ...
+
 def laplacian_solve(
-    begin: _View, across: _View, weight: _View, rhs: _View, x: _View, rtol: float, max_iter: int, threads: int
+    begin: _View,
+    across: _View,
+    weight: _View,
+    rhs: _View,
+    x: _View,
+    rtol: float,
+    max_iter: int,
+    threads: int,
+    levels: LaplacianLevels | None = None,
+    renew: bool = True,
 ) -> tuple[int, int, float]: ...
 def lloyd(
     x: _View,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import _validate, errors
-from ._array import NUMPY, gather, library_of
+from ._array import NUMPY, TRACED, gather, library_of
 from ._gaussian import Gaussian, Mixture
 from ._law import Law
 from ._piecewise import PiecewiseLinear
@@ -110,20 +110,15 @@ class Grid:
 
     def __post_init__(self) -> None:
         operation = "measures.Grid"
-        _, (values,) = gather(operation, {"values": self.values})
+        library, (values,) = gather(operation, {"values": self.values}, traces=True)
         if values is None:
             raise errors.InvalidType(f"[{operation}] values: expected an array, got None")
         if values.ndim == 0 or 0 in values.shape:
             raise errors.InvalidValue(
                 f"[{operation}] values: expected at least one pixel, got shape {tuple(values.shape)}"
             )
-        if not bool((values >= 0).all()):
-            raise errors.InvalidValue(f"[{operation}] values: expected finite nonnegative values, got nan or negative")
-        largest = float(values.max())
-        if not 0 < largest < np.inf:
-            raise errors.InvalidValue(
-                f"[{operation}] values: expected a positive finite total mass, got {'inf' if largest else '0'}"
-            )
+        if library is not TRACED:  # those are looked at when the program runs
+            _require_mass(operation, values)
         object.__setattr__(self, "values", values)
         _set_box(self, operation, self.lower, self.upper)
         if values.ndim != len(self.lower):
@@ -279,6 +274,16 @@ class Samples:
     def dim(self) -> int:
         """The dimension."""
         return int(self.x.shape[1])
+
+
+def _require_mass(operation: str, values: Any) -> None:
+    if not bool((values >= 0).all()):
+        raise errors.InvalidValue(f"[{operation}] values: expected finite nonnegative values, got nan or negative")
+    largest = float(values.max().item())
+    if not 0 < largest < np.inf:
+        raise errors.InvalidValue(
+            f"[{operation}] values: expected a positive finite total mass, got {'inf' if largest else '0'}"
+        )
 
 
 def _corner(operation: str, name: str, values: Any) -> tuple[float, ...]:

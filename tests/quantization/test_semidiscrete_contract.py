@@ -26,16 +26,46 @@ def changed(v, value, index=-1):
 @pytest.mark.parametrize("measure", [BOX, GRID])
 @pytest.mark.parametrize("periodic", [False, True])
 def test_gradients(measure, periodic):
-    """Central differences of the value, also in masses whose sum is not kept."""
+    """Central differences of the value, also in masses and densities whose sum is not kept."""
     found = semidiscrete(measure, Y, NU, periodic=periodic, tol=1e-11)
     h = 1e-6
-    for name, x in (("sites", Y), ("masses", NU)):
+    given = {"sites": Y, "masses": NU} | ({"density": GRID.values} if measure is GRID else {})
+    for name, x in given.items():
         for k in range(0, x.size, 3):
             values = []
             for step in (h, -h):
-                moved = {"sites": Y, "masses": NU} | {name: changed(x, x.flat[k] + step, k)}
-                values.append(semidiscrete(measure, **moved, periodic=periodic, tol=1e-11).value)
+                moved = given | {name: changed(x, x.flat[k] + step, k)}
+                pixels = moved.pop("density", None)
+                its = measure if pixels is None else Grid(pixels, (0, 0), (1, 1))
+                values.append(semidiscrete(its, **moved, periodic=periodic, tol=1e-11).value)
             assert (values[0] - values[1]) / (2 * h) == pytest.approx(found.grad[name].flat[k], abs=2e-8)
+    if measure is BOX:
+        with pytest.raises(
+            InvalidValue, match=r"grad: expected a measures.Grid of the plane for the gradient in the density"
+        ):
+            found.grad["density"]
+
+
+def test_gradient_in_a_density_that_is_finer_than_the_cells():
+    """Fewer sites than pixels, more sites than pixels, an empty pixel: the reference, and a change of the density."""
+    rng = np.random.default_rng(1)
+    for shape, n, periodic in (((4, 6), 3, False), ((2, 2), 30, False), ((3, 4), 4, True)):
+        y, v = 2 * rng.random((n, 2)) - 0.5, rng.random(shape)
+        v[1, 1] = 0
+        grid = Grid(v, (0, 0), (1, 2))
+        found = semidiscrete(grid, y, periodic=periodic, tol=1e-11).grad["density"]
+        with deblai.use_backend("reference"):
+            np.testing.assert_allclose(
+                found, semidiscrete(grid, y, periodic=periodic, tol=1e-11).grad["density"], atol=1e-10
+            )
+        assert abs((found * v).sum()) < 1e-12
+        way = rng.random(shape)  # also where nothing was: from there on one side
+        values = [
+            float(semidiscrete(Grid(v + t * way, (0, 0), (1, 2)), y, periodic=periodic, tol=1e-11).value)
+            for t in (0, 1e-4, 2e-4)
+        ]
+        slope = (-3 * values[0] + 4 * values[1] - values[2]) / 2e-4
+        assert slope == pytest.approx((found * way).sum(), abs=1e-6)
 
 
 @pytest.mark.parametrize("periodic", [False, True])
@@ -48,6 +78,10 @@ def test_torch(periodic):
         assert torch.autograd.gradcheck(
             lambda a, b, m=measure: semidiscrete(m, a, b, periodic=periodic, tol=1e-11).value, (y, nu)
         )
+    pixels = torch.from_numpy(GRID.values.copy()).requires_grad_()
+    assert torch.autograd.gradcheck(
+        lambda v: semidiscrete(Grid(v, (0, 0), (1, 1)), y.detach(), periodic=periodic, tol=1e-11).value, (pixels,)
+    )
     r = semidiscrete(BOX, y, nu, periodic=periodic)
     expected = semidiscrete(BOX, Y, NU, periodic=periodic)
     (2 * r.value).backward()
@@ -59,6 +93,37 @@ def test_torch(periodic):
     (first,) = torch.autograd.grad(semidiscrete(BOX, y).value, y, create_graph=True)
     with pytest.raises(RuntimeError, match="double backward is not supported"):
         first.sum().backward()
+    seen = []
+    watched = semidiscrete(BOX, y, nu, periodic=periodic, callback=lambda s: seen.append(s.mass_error))
+    np.testing.assert_allclose(torch.autograd.grad(watched.value, y)[0], expected.grad["sites"], rtol=1e-9)
+    assert watched.history == seen == pytest.approx(r.history, rel=1e-3)
+
+
+@pytest.mark.parametrize("density", [False, True])
+def test_torch_operator(density):
+    """Opcheck; torch.compile without code generation keeps the operator whole, forward and backward."""
+    torch = pytest.importorskip("torch")
+    import deblai.torch  # noqa: F401  (registers it)
+
+    y, nu = torch.from_numpy(Y.copy()).requires_grad_(), torch.from_numpy(NU.copy()).requires_grad_()
+    pixels = torch.from_numpy(GRID.values.copy()).requires_grad_() if density else None
+    fixed = ([0.0, 0.0], [1.0, 1.0], False, 1e-10, 100, density)
+    done = torch.library.opcheck(torch.ops.deblai.semidiscrete.default, (y, nu, None, pixels, *fixed))
+    assert set(done.values()) == {"SUCCESS"}
+
+    def loss(a, b, v):
+        return 2 * torch.ops.deblai.semidiscrete(a + 0, b, None, v, *fixed)[0]
+
+    inputs = [t for t in (y, nu, pixels) if t is not None]
+    compiled = torch.compile(loss, backend="aot_eager", fullgraph=True)
+    values = loss(y, nu, pixels), compiled(y, nu, pixels)
+    assert values[0].item() == values[1].item()
+    for one, other in zip(*(torch.autograd.grad(v, inputs) for v in values), strict=True):
+        assert torch.equal(one, other)
+    if density:
+        without = torch.ops.deblai.semidiscrete(y, nu, None, pixels, *fixed[:5], False)[0]
+        with pytest.raises(RuntimeError, match="density requires a gradient, but the operator was called without it"):
+            without.backward()
 
 
 def test_jax():
@@ -77,6 +142,9 @@ def test_jax():
     inside = jax.jit(lambda a: semidiscrete(BOX, a))(y)
     np.testing.assert_allclose(inside.masses, 1 / 9, rtol=1e-6)
     assert bool(inside.converged)
+    of_pixels = jax.jit(jax.grad(lambda v: semidiscrete(Grid(v, (0, 0), (1, 1)), y).value))
+    grid = Grid(np.asarray(GRID.values, np.float32), (0, 0), (1, 1))
+    np.testing.assert_allclose(of_pixels(grid.values), semidiscrete(grid, np.asarray(y)).grad["density"], atol=1e-5)
     kept = jax.jit(jax.grad(lambda b: semidiscrete(GRID, y, b).value))(nu)  # concrete sites, NumPy pixels
     np.testing.assert_allclose(kept, semidiscrete(GRID, np.asarray(y), np.asarray(nu)).grad["masses"], atol=1e-6)
     with pytest.raises(InvalidType, match="expected concrete arrays"):
@@ -88,7 +156,7 @@ def test_jax():
 BAD = [
     ({"measure": None}, InvalidType, "measure: expected measures.UniformBox or measures.Grid, got NoneType"),
     ({"measure": Samples(Y)}, InvalidType, "measure: expected measures.UniformBox or measures.Grid, got Samples"),
-    ({"measure": UniformBox((0,), (1,))}, InvalidValue, "measure: expected 2 dimensions, got 1"),
+    ({"measure": UniformBox((0,), (1,))}, InvalidValue, "measure: expected 2 or 3 dimensions, got 1"),
     ({"sites": None}, InvalidType, "sites: expected an array, got None"),
     ({"sites": Y[0]}, InvalidValue, r"sites: expected shape \(n, 2\) with n >= 1, got \(2,\)"),
     ({"sites": Y[:0]}, InvalidValue, r"sites: expected shape \(n, 2\) with n >= 1"),

@@ -27,6 +27,11 @@ struct Form {
     Vector<const double> values;           // (m,) density at the points
 };
 
+// Who is across the edges of each cell of other psi, as `Graph` says it.
+struct Known {
+    Vector<const std::int32_t> begin, across;
+};
+
 template <class T>
 struct Problem {
     Matrix<const T> sites;  // (n, 2); anywhere: on the torus they are wrapped
@@ -35,6 +40,10 @@ struct Problem {
     Matrix<const T> density;  // (nx, ny) pixels that fill the box, axis k is coordinate k; null: uniform
     bool periodic = false;
     Form form = {};  // with density null; the CPU alone
+    // Cells are clipped by these neighbours and by whoever is a neighbour of a neighbour, and by no others; no tree is
+    // built, which takes a fraction of the time. What comes out holds the true cell, so that it is the true cell for
+    // all where the areas of Summary add up to that of the whole. The CPU alone.
+    Known known = {};
 };
 
 // d mass_i / d psi_j = -coupling for every j across an edge of cell i: rows of a sparse matrix, in the caller's order.
@@ -64,6 +73,7 @@ struct Summary {
     double energy;  // sum of second moments
     double value;
     index_t entries = 0;  // of the graph; those of Output::graph are written where they had room
+    double area = 0;      // of all cells
 };
 
 // Throws InvalidValue where shapes do not fit; every backend's first step.
@@ -106,6 +116,11 @@ struct Facets {
 template <class T>
 index_t facets(const Problem<T>& problem, Vector<const std::int64_t> offsets, const Facets<T>& output,
                const Control& control = {});
+
+// The integral of min_i (|x - y_i|^2 - psi_i) over every pixel of the density, whose values do not matter: what the
+// dual of transport changes by with the density there. False after a stop.
+template <class T>
+bool potential(const Problem<T>& problem, Matrix<double> output, const Control& control = {});
 
 // Bytes that one call allocates: about 53 for a site, 8 for a pixel, 200 for a triangle and 50 KiB for a thread; a
 // graph wants about 120 more for a site. Cells of more than 256 vertices want 160 bytes more for each.

@@ -41,6 +41,8 @@ struct Scene {
     double lower[2], upper[2];
     double shift[lanes][2];  // of the images around the torus
     Node images;             // boxes of the whole, shifted; periodic only
+    // Neighbours of a psi before, begin[i] to begin[i + 1] of site i: places are sites then, and there are no nodes.
+    const std::int32_t *known_begin, *known;
     Pixels pixels;
     // The CPU alone: another density than pixels, and corners of a convex polygon from which cells start.
     Gaussians gaussians;
@@ -159,8 +161,18 @@ DEBLAI_HD double first_round2(const Scene& scene, index_t place) {
     return HUGE_VAL;
 }
 
-// The images of the tree around the torus: those of the 3 x 3 without the middle.
+// The 3 x 3 images of the torus without the middle.
+DEBLAI_HD void set_shifts(Scene& scene) {
+    for (int k = 0; k < lanes; ++k) {
+        const int cell = k + (k >= 4);
+        scene.shift[k][0] = (cell % 3 - 1) * (scene.upper[0] - scene.lower[0]);
+        scene.shift[k][1] = (cell / 3 - 1) * (scene.upper[1] - scene.lower[1]);
+    }
+}
+
+// The images of the tree around the torus.
 DEBLAI_HD void set_images(Scene& scene, const Node& root) {
+    set_shifts(scene);
     double low[2] = {HUGE_VAL, HUGE_VAL}, high[2] = {-HUGE_VAL, -HUGE_VAL};
     scene.psi_max = -HUGE_VAL;
     for (int k = 0; k < lanes; ++k) {
@@ -169,9 +181,6 @@ DEBLAI_HD void set_images(Scene& scene, const Node& root) {
         scene.psi_max = fmax(scene.psi_max, root.psi[k]);
     }
     for (int k = 0; k < lanes; ++k) {
-        const int cell = k + (k >= 4);
-        scene.shift[k][0] = (cell % 3 - 1) * (scene.upper[0] - scene.lower[0]);
-        scene.shift[k][1] = (cell / 3 - 1) * (scene.upper[1] - scene.lower[1]);
         scene.images.low_x[k] = low[0] + scene.shift[k][0], scene.images.high_x[k] = high[0] + scene.shift[k][0];
         scene.images.low_y[k] = low[1] + scene.shift[k][1], scene.images.high_y[k] = high[1] + scene.shift[k][1];
         scene.images.psi[k] = scene.images.rest[k] = scene.psi_max;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "deblai/error.hpp"
 #include "deblai/parallel.hpp"
@@ -18,13 +19,27 @@ struct Problem {
     Vector<const double> rhs;  // its mean is taken off
 };
 
+// What a solution leaves to the next one of a matrix of the same size that is near: all levels but the finest.
+class Levels {
+public:
+    Levels();
+    ~Levels();
+    Levels(const Levels&) = delete;
+    Levels& operator=(const Levels&) = delete;
+
+    struct Kept;
+    std::unique_ptr<Kept> kept_;
+};
+
 struct Summary {
     int iterations, levels;
     double residual;  // relative, of the recurrence
 };
 
 // Writes the solution of mean 0 to `x`; results do not depend on the number of threads. Stops at the relative residual
-// `rtol` in the Euclidean norm, after max_iter iterations, or where control.poll says so.
-Summary solve(const Problem& problem, Vector<double> x, double rtol, int max_iter, const Control& control = {});
+// `rtol` in the Euclidean norm, after max_iter iterations, or where control.poll says so. Without `renew` the levels
+// are those of before where there are any.
+Summary solve(const Problem& problem, Vector<double> x, double rtol, int max_iter, const Control& control = {},
+              Levels* levels = nullptr, bool renew = true);
 
 }  // namespace deblai::laplacian

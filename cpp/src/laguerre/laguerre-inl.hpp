@@ -1,4 +1,5 @@
 // One cell: start from the box, clip by the sites that reach it, integrate.
+#include "again-inl.hpp"
 #include "search-inl.hpp"
 
 namespace deblai::DEBLAI_LEVEL {
@@ -9,6 +10,7 @@ using laguerre::Scratch;
 
 template <bool Weighted>
 Status clip(const Scene& scene, const Site& site, Near& near, ClippedPolygon& polygon, const Stop& stop, int worker) {
+    if (scene.known) return Again<Weighted>(scene, site, polygon).run();
     if (near.leaf != site.place / laguerre::lanes) Gather(scene, near).around(site.place / laguerre::lanes);
     bool complete = false;
     const Status status = clip_near<Weighted>(scene, site, near, polygon, complete);
@@ -24,6 +26,7 @@ Status cell(const Scene& scene, index_t i, bool integrate, const Scratch& scratc
     const Site site{leaf.x[k], leaf.y[k], leaf.psi[k], i};
     cell.moments = {};
     cell.size = 0;
+    cell.area = 0;
     if (hidden_by(scene, i, i - 1) || hidden_by(scene, i, i + 1)) return Status::done;
     ClippedPolygon polygon(scratch);
     if (scene.periodic) {
@@ -46,6 +49,7 @@ Status cell(const Scene& scene, index_t i, bool integrate, const Scratch& scratc
         cell.size = 0;
         return status;
     }
+    cell.area = area.mass;
     if (!integrate) return status;
     if (scene.pixels.density) {
         const PixelScratch rings{scratch.pixels, scratch.capacity + PixelScratch::slack};

@@ -43,6 +43,7 @@ enum class Status { done, grow, stopped };
 struct Cell {
     Moments moments;
     int size;  // x, y and label of the scratch hold it
+    double area;
 };
 
 struct Kernels {

@@ -49,6 +49,7 @@ public:
         scene_.weighted = static_cast<bool>(q.psi);
         scene_.pixels.lower_x = q.lower[0];
         scene_.pixels.lower_y = q.lower[1];
+        set_known(q.known);
         tree_.emplace(q, scene_, team_);
         for (int worker = 0; worker < team_.size(); ++worker)
             scratch_.push_back(Memory(std::max(first_capacity, (scene_.corners / 64 + 2) * 64)));
@@ -94,6 +95,18 @@ private:
                     capacity};
         }
     };
+
+    void set_known(const Known& known) {
+        if (!known.begin) return;
+        const index_t n = q_.sites.rows, total = known.across.size;
+        bool ok = known.begin.size == n + 1 && known.begin(0) == 0 && known.begin(n) <= total &&
+                  known.begin.stride == 1 && (total == 0 || known.across.stride == 1);
+        for (index_t i = 0; ok && i < n; ++i) ok = known.begin(i) <= known.begin(i + 1);
+        for (index_t k = 0; ok && k < total; ++k) ok = known.across(k) >= 0 && known.across(k) < n;
+        if (!ok) throw InvalidValue("[quantization.laguerre] known: expected n + 1 sums and sites that they count");
+        scene_.known_begin = known.begin.data;
+        scene_.known = known.across.data;
+    }
 
     const Problem<T>& q_;
     const Kernels& kernel_;

@@ -152,7 +152,13 @@ Tree::Tree(const Problem<T>& q, Scene& scene, Team& team) {
     Leaf* const leaf = reinterpret_cast<Leaf*>(leaves_.get());
     Node* const node = reinterpret_cast<Node*>(nodes_.get());
     std::int32_t* const id = reinterpret_cast<std::int32_t*>(ids_.get());
-    {
+    scene.leaf = leaf;
+    scene.node = node;
+    scene.id = id;
+    scene.size = n;
+    if (scene.known) {
+        for (index_t i = 0; i < n; ++i) id[i] = static_cast<std::int32_t>(i);
+    } else {
         const Buffer entries = allocate(2 * sizeof(Entry) * n);
         Entry* const entry = reinterpret_cast<Entry*>(entries.get());
         for (index_t i = 0; i < n; ++i) entry[i] = i;
@@ -171,6 +177,10 @@ Tree::Tree(const Problem<T>& q, Scene& scene, Team& team) {
                 leaf[l].psi[k] = place < n ? sites.psi(id[place]) : 0.0;
             }
     });
+    if (scene.known) {
+        set_shifts(scene);
+        return;
+    }
     index_t count = shape.leaves, below_child = lanes;  // sites below a child
     for (int level = 0; level < shape.levels; ++level, below_child *= lanes) {
         const Node* const below = level > 0 ? node + shape.first[level - 1] : nullptr;
@@ -193,10 +203,6 @@ Tree::Tree(const Problem<T>& q, Scene& scene, Team& team) {
         });
         count = parents;
     }
-    scene.leaf = leaf;
-    scene.node = node;
-    scene.id = id;
-    scene.size = n;
     std::copy_n(shape.first, shape.levels, scene.level);
     scene.levels = shape.levels;
     set_images(scene, node[shape.first[shape.levels - 1]]);

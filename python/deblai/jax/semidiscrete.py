@@ -9,10 +9,11 @@ import jax
 
 from .. import _backend, errors
 from .._array import NUMPY
-from ..quantization._transport.solution import OPERATION, Problem
+from ..quantization._transport.solution import OPERATION
 from ..results import SemidiscreteResult
 from ._callback import call
 
+NAMES = ("sites", "masses", "init", "measure.values")
 SCALARS = ("value", "value_lower", "value_upper", "mass_error")
 
 
@@ -24,10 +25,10 @@ class _Host:
     def __call__(self, arrays: dict[str, Any], wanted: tuple[str, ...]) -> tuple[list[Any], dict[str, Any]]:
         from ..quantization._transport.semidiscrete import run
 
-        sites, masses, init, density = (arrays[name] for name in ("sites", "masses", "init", "measure.values"))
-        r = run(Problem.of(NUMPY, sites, masses, init, density, *self.fixed), NUMPY, sites, masses, self.callback)
+        r = run(NUMPY, tuple(arrays[name] for name in NAMES), self.fixed, self.callback)
         outputs = [getattr(r, name) for name in (*SCALARS, "psi", "masses", "centroids", "converged", "n_iter")]
-        return outputs, r.grad
+        density = {"measure.values": r.grad["density"]} if "measure.values" in wanted else {}
+        return outputs, r.grad | density
 
 
 def _nothing(*_: Any) -> Any:
@@ -39,14 +40,14 @@ def semidiscrete(sites: Any, masses: Any, init: Any, density: Any, *fixed: Any) 
     *numbers, callback = fixed
     n, dtype = sites.shape[0], sites.dtype
     shapes: dict[str, tuple[Any, Any]] = dict.fromkeys(SCALARS, ((), dtype))
-    shapes |= {"psi": ((n,), dtype), "masses": ((n,), dtype), "centroids": ((n, 2), dtype)}
+    shapes |= {"psi": ((n,), dtype), "masses": ((n,), dtype), "centroids": (sites.shape, dtype)}
     shapes |= {"converged": ((), bool), "n_iter": ((), jax.numpy.int32)}
     outputs, grad = call(
         OPERATION,
         _Host(tuple(numbers), callback),
-        {"sites": sites, "masses": masses, "init": init, "measure.values": density},
+        dict(zip(NAMES, (sites, masses, init, density), strict=True)),
         {name: jax.ShapeDtypeStruct(*shape) for name, shape in shapes.items()},
-        constant=("init", "measure.values"),
+        constant=("init",),
     )
     label = _backend.plan(OPERATION, "cpu").label
     return SemidiscreteResult(**outputs, history=[], grad=grad, backend=label, _assign=_nothing, _cells=_nothing)

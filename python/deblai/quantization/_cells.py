@@ -129,7 +129,7 @@ def _compiled(q: Problem, grad_sites: bool, plan: _backend.Plan) -> Evaluation:
             form = form_views(q.form)
             if n + (0 if q.density is None else q.density.shape[0] * q.density.shape[1]) > 1_000_000:
                 _backend.require_memory(OPERATION, _core.laguerre_workspace(*views, plan.threads, form))
-            _, energy, value, _ = _core.laguerre(*arguments, plan.threads, plan.simd, form=form)
+            _, energy, value, *_ = _core.laguerre(*arguments, plan.threads, plan.simd, form=form)
     except KeyboardInterrupt:
         partial = finish(np.nan, np.nan)
         done = int((partial.mass == partial.mass).sum())

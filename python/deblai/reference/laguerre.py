@@ -5,6 +5,7 @@ All cells are clipped at once: polygons are rows of padded arrays, and one step 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -123,22 +124,41 @@ def wrap(sites: Array, lower: Array, upper: Array) -> Array:
 
 
 def integrate(polygons: Polygons, sites: Array, lower: Array, upper: Array, periodic: bool, density: Array) -> Array:
-    """Return moments of a pixel density: every polygon is clipped by every pixel, and every image of it."""
+    """Return moments of a pixel density."""
     total = np.zeros((4, len(sites)))
-    pixel = (upper - lower) / density.shape
-    weight = density / (density.sum() * pixel.prod())
+    weight = density / (density.sum() * ((upper - lower) / density.shape).prod())
+    for index, part in pieces(polygons, sites, lower, upper, periodic, density.shape):
+        total += weight[index] * part
+    return total
+
+
+def potential(sites: Array, psi: Array, lower: Any, upper: Any, periodic: bool, shape: tuple[int, ...]) -> Array:
+    """Return the integral of min_i |x - y_i|^2 - psi_i over each pixel of a grid."""
+    low, high = np.asarray(lower, np.float64), np.asarray(upper, np.float64)
+    out = np.zeros(shape)
+    c = cells(sites, psi, low, high, periodic)
+    at = wrap(sites, low, high) if periodic else sites
+    for index, part in pieces(c.polygons, at, low, high, periodic, shape):
+        out[index] += (part[3] - psi * part[0]).sum()
+    return out
+
+
+def pieces(
+    polygons: Polygons, sites: Array, lower: Array, upper: Array, periodic: bool, shape: tuple[int, ...]
+) -> Iterator[tuple[tuple[int, ...], Array]]:
+    """Yield moments of polygons in pixels: every polygon is clipped by every pixel, and every image of it."""
+    pixel = (upper - lower) / shape
     shifts = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)] if periodic else [(0, 0)]
     one, zero = np.ones(len(sites)), np.zeros(len(sites))
     for shift in shifts:
-        for index in np.ndindex(density.shape):
+        for index in np.ndindex(shape):
             low = lower + np.array(shift) * (upper - lower) + np.array(index) * pixel - sites
             high = low + pixel
             p = cut(polygons, -one, zero, -low[:, 0], polygons.size)
             p = cut(p, one, zero, high[:, 0], polygons.size)
             p = cut(p, zero, -one, -low[:, 1], polygons.size)
             p = cut(p, zero, one, high[:, 1], polygons.size)
-            total += np.where(p.size > 2, weight[index] * moments(p), 0.0)
-    return total
+            yield index, np.where(p.size > 2, moments(p), 0.0)
 
 
 def domain(low: Array, high: Array, form: Form | None) -> Polygons:

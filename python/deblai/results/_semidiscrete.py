@@ -28,7 +28,7 @@ class SemidiscreteResult:
         The masses of the cells, which have sum 1.
     mass_error : float
         The largest relative difference to the masses wanted.
-    centroids : array (n, 2)
+    centroids : array (n, d)
         Mean of the measure over each cell: where the barycentric projection sends a site. The site itself if its mass
         is 0; on the torus near the site.
     converged : bool
@@ -38,7 +38,8 @@ class SemidiscreteResult:
     history : list of float
         `mass_error` before each step and at the end.
     grad : dict
-        Gradients of `value` by name: "sites" and "masses", always.
+        Gradients of `value` by name: "sites" and "masses"; "density", in the values of a Grid, is computed when it is
+        asked for by ``grad["density"]``.
     backend : str
         Which code ran.
     """
@@ -70,7 +71,7 @@ class SemidiscreteResult:
         )
 
     def map(self, x: Any) -> Any:
-        """Return the index of the site that each point (m, 2) goes to, int64 (m,): the transport map."""
+        """Return the index of the site that each point (m, d) goes to, int64 (m,): the transport map."""
         return self._assign(x)
 
     def cells(self) -> Cells:

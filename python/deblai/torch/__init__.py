@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from . import laguerre, sliced
+from . import laguerre, semidiscrete, sliced
 
-__all__ = ["laguerre", "sliced"]
+__all__ = ["laguerre", "semidiscrete", "sliced"]

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ... import _backend, _core, _dlpack
+from . import solid
 
 Array = np.ndarray[Any, Any]
 
@@ -21,10 +22,11 @@ class Diagram(NamedTuple):
     across: Array
     coupling: Array  # - d mass_i / d psi_j
     bare: Array | None  # the same of the uniform density; None where the density is uniform
+    area: float  # of all cells of the plane
 
 
 class Scene(NamedTuple):
-    """Sites (n, 2) and pixels as float64, or None for a uniform density, in a box or on its torus."""
+    """Sites (n, d) and pixels as float64, or None for a uniform density, in a box or on its torus; d is 2 or 3."""
 
     sites: Array
     density: Array | None
@@ -33,8 +35,15 @@ class Scene(NamedTuple):
     periodic: bool
     plan: _backend.Plan
 
-    def cells(self, psi: Array) -> Diagram:
-        """Run the kernel."""
+    @property
+    def densest(self) -> float:
+        """The largest density, that of the uniform one being 1."""
+        return 1.0 if self.density is None else float(self.density.max() / self.density.mean())
+
+    def cells(self, psi: Array, known: Diagram | None = None) -> Diagram:
+        """Run the kernel: from its tree, or from the neighbours of another psi. The latter may miss edges, see area."""
+        if len(self.lower) == 3:
+            return solid.cells(self, psi)
         if self.plan.backend == "reference":
             return self._reference(psi)
         n, view = len(self.sites), _dlpack.view
@@ -43,7 +52,7 @@ class Scene(NamedTuple):
         while True:
             across, coupling = np.empty(room, np.int32), np.empty(room)
             bare = None if self.density is None else np.empty(room)
-            *_, entries = _core.laguerre(
+            *_, entries, area = _core.laguerre(
                 view(self.sites),
                 view(psi),
                 None if self.density is None else view(self.density),
@@ -58,12 +67,39 @@ class Scene(NamedTuple):
                 self.plan.threads,
                 self.plan.simd,
                 [None if v is None else view(v, True) for v in (begin, across, coupling, bare)],
+                [None, None] if known is None else [view(known.begin), view(known.across)],
             )
             if entries <= room:
                 used = slice(0, entries)
                 graph = begin, across[used], coupling[used], None if bare is None else bare[used]
-                return Diagram(mass, centroid, second, *graph)
+                return Diagram(mass, centroid, second, *graph, area)
             room = entries
+
+    @property
+    def knows(self) -> bool:
+        """Whether cells are faster from known neighbours."""
+        return len(self.lower) == 2 and self.plan.backend != "reference"
+
+    def potential(self, psi: Array) -> Array:
+        """Return the integral of min_i |x - y_i|^2 - psi_i over each pixel of the plane."""
+        assert self.density is not None
+        if self.plan.backend == "reference":
+            from ...reference import laguerre
+
+            return laguerre.potential(self.sites, psi, self.lower, self.upper, self.periodic, self.density.shape)
+        out, view = np.empty(self.density.shape), _dlpack.view
+        _core.laguerre_potential(
+            view(self.sites),
+            view(psi),
+            view(self.density),
+            self.lower,
+            self.upper,
+            self.periodic,
+            view(out, True),
+            self.plan.threads,
+            self.plan.simd,
+        )
+        return out
 
     def _reference(self, psi: Array) -> Diagram:
         from ...reference import facets as edges
@@ -78,4 +114,6 @@ class Scene(NamedTuple):
         bare = None
         if self.density is not None:
             bare = edges.facets(c.polygons, *given, None).mass[inner] / twice
-        return Diagram(*c[:3], begin.astype(np.int32), f.across[inner].astype(np.int32), f.mass[inner] / twice, bare)
+        area = float(laguerre.moments(c.polygons)[0].sum())
+        across = f.across[inner].astype(np.int32)
+        return Diagram(*c[:3], begin.astype(np.int32), across, f.mass[inner] / twice, bare, area)

@@ -13,6 +13,7 @@ Array = np.ndarray[Any, Any]
 
 MOST = 500  # iterations; a few dozen are the rule
 LEAST = 1e-11  # relative residual that rounding allows
+SLOW = 0.6  # of the residual an iteration, from which on levels are worth making anew
 
 
 def dot(a: Array, b: Array) -> float:
@@ -20,17 +21,26 @@ def dot(a: Array, b: Array) -> float:
     return float(np.einsum("i,i->", a, b))
 
 
-def direction(cells: Diagram, residual: Array, error: float, rtol: float, threads: int) -> Array:
-    """Return the psi, of mean zero, whose masses change by the residual, to a relative accuracy.
+class Systems:
+    """Systems of matrices that follow one another: the levels of one serve the next while it converges."""
 
-    Where the density has holes cells may lose touch. A little of the uniform one, which vanishes with the error, keeps
-    them together.
-    """
-    weight = cells.coupling
-    if cells.bare is not None:
-        weight = weight + 1e-3 * min(1.0, error) * cells.bare
-    view, x = _dlpack.view, np.empty(len(residual))
-    rtol = max(rtol, LEAST)
-    arrays = [view(v) for v in (cells.begin, cells.across, weight, residual)]
-    _core.laplacian_solve(arrays[0], arrays[1], arrays[2], arrays[3], view(x, True), rtol, MOST, threads)
-    return x
+    def __init__(self, threads: int) -> None:
+        self.threads, self.levels, self.renew = threads, _core.LaplacianLevels(), True
+
+    def direction(self, cells: Diagram, residual: Array, error: float, rtol: float) -> Array:
+        """Return the psi, of mean zero, whose masses change by the residual, to a relative accuracy.
+
+        Where the density has holes cells may lose touch. A little of the uniform one, which vanishes with the error,
+        keeps them together.
+        """
+        weight = cells.coupling
+        if cells.bare is not None:
+            weight = weight + 1e-3 * min(1.0, error) * cells.bare
+        view, x = _dlpack.view, np.empty(len(residual))
+        rtol = max(rtol, LEAST)
+        begin, across, weights, wanted = (view(v) for v in (cells.begin, cells.across, weight, residual))
+        steps, _, left = _core.laplacian_solve(
+            begin, across, weights, wanted, view(x, True), rtol, MOST, self.threads, self.levels, self.renew
+        )
+        self.renew = steps > 0 and left > SLOW**steps
+        return x

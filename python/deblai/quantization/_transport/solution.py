@@ -10,7 +10,8 @@ import numpy as np
 from ... import _backend, _extras, errors
 from ..._array import Library
 from ...measures import Grid, UniformBox
-from .diagram import Scene
+from .diagram import Diagram, Scene
+from .multigrid import dot
 from .newton import Newton
 from .start import filled, start
 
@@ -18,6 +19,7 @@ Array = np.ndarray[Any, Any]
 
 OPERATION = "quantization.semidiscrete"
 CHUNK = 1 << 20
+BYTES = {2: 1500, 3: 5000}  # a site: a diagram, the one before, and the levels of a system
 
 
 class Problem(NamedTuple):
@@ -54,6 +56,11 @@ class Problem(NamedTuple):
         q._require_distinct()
         return q
 
+    def require_memory(self) -> None:
+        """Raise before a run that would not fit."""
+        pixels = 0 if self.density is None else self.density.size
+        _backend.require_memory(OPERATION, BYTES[len(self.lower)] * len(self.sites) + 3 * 8 * pixels)
+
     def measure(self) -> UniformBox | Grid:
         return (
             UniformBox(self.lower, self.upper) if self.density is None else Grid(self.density, self.lower, self.upper)
@@ -69,12 +76,11 @@ class Problem(NamedTuple):
 
     def _require_distinct(self) -> None:
         kept = np.flatnonzero(self.masses > 0)
-        _, first, inverse = np.unique(
-            self.wrapped(self.sites[kept]) + 0.0, axis=0, return_index=True, return_inverse=True
-        )
-        again = np.flatnonzero(first[inverse.ravel()] != np.arange(len(kept)))
+        places = self.wrapped(self.sites[kept]) + 0.0
+        order = np.lexsort(places.T)
+        again = np.flatnonzero((places[order[1:]] == places[order[:-1]]).all(1))
         if len(again):
-            i, j = kept[again[0]], kept[first[inverse.ravel()[again[0]]]]
+            j, i = sorted(kept[order[[again[0], again[0] + 1]]])
             raise errors.InvalidValue(
                 f"[{OPERATION}] sites: expected distinct places of what has mass, got site {i} at that of site {j}; "
                 "add their masses up"
@@ -121,10 +127,12 @@ class Solution(NamedTuple):
     stalled: bool
     n_iter: int
     history: list[float]
+    grad_density: Callable[[], Array]
 
 
 def solve(q: Problem, plan: _backend.Plan, callback: Callable[[int, Array, float], bool | None]) -> Solution:
     """Run Newton's method on the sites that have mass."""
+    q.require_memory()
     kept = np.flatnonzero(q.masses > 0)
     kept = kept[_near_together(q.wrapped(q.sites[kept]))]  # memory is read in this order
     wanted = q.masses[kept]
@@ -156,16 +164,16 @@ def solve(q: Problem, plan: _backend.Plan, callback: Callable[[int, Array, float
 
 
 def _near_together(x: Array) -> Array:
-    """Return an order of the points along a curve of nested squares (Morton)."""
+    """Return an order of the points along a curve of nested squares or cubes (Morton)."""
     low = x.min(0)
     size = float((x - low).max())
     key = np.zeros(len(x), np.uint64)
     if size > 0:
-        for axis in (0, 1):
-            bits = ((x[:, axis] - low[axis]) * (65535 / size)).astype(np.uint64)
-            for shift, mask in ((8, 0x00FF00FF), (4, 0x0F0F0F0F), (2, 0x33333333), (1, 0x55555555)):
-                bits = (bits | bits << np.uint64(shift)) & np.uint64(mask)
-            key |= bits << np.uint64(axis)
+        dim = x.shape[1]
+        for axis in range(dim):
+            place = ((x[:, axis] - low[axis]) * (65535 / size)).astype(np.uint64)
+            for bit in range(16):
+                key |= (place >> np.uint64(bit) & np.uint64(1)) << np.uint64(dim * bit + axis)
     return np.argsort(key, kind="stable")
 
 
@@ -173,7 +181,7 @@ def _solution(q: Problem, newton: Newton, kept: Array) -> Solution:
     assert newton.best is not None
     now, n = newton.best, len(q.masses)
     cells, residual = now.cells, newton.wanted - now.cells.mass
-    psi, masses, centroids, pull = np.zeros(n), np.zeros(n), q.sites.copy(), np.zeros((n, 2))
+    psi, masses, centroids, pull = np.zeros(n), np.zeros(n), q.sites.copy(), np.zeros_like(q.sites)
     psi[kept], masses[kept], centroids[kept] = now.psi, cells.mass, cells.centroid
     pull[kept] = 2 * cells.mass[:, None] * (q.sites[kept] - cells.centroid)
     if len(kept) < n:
@@ -196,7 +204,23 @@ def _solution(q: Problem, newton: Newton, kept: Array) -> Solution:
         newton.stalled,
         newton.n_iter,
         newton.history,
+        lambda: _grad_density(newton.scene, now.psi, cells),
     )
+
+
+def _grad_density(scene: Scene, psi: Array, cells: Diagram) -> Array:
+    """Return the derivatives of the dual in the pixels, which are divided by their total mass.
+
+    Those of the integral of a function u by v_p are (int_p u - |p| int u drho) / int v.
+    """
+    if scene.density is None or scene.density.ndim != 2:
+        raise errors.InvalidValue(
+            f"[{OPERATION}] grad: expected a measures.Grid of the plane for the gradient in the density"
+        )
+    pixel = float(np.subtract(scene.upper, scene.lower).prod()) / scene.density.size
+    mean = float(cells.second_moment.sum() - dot(psi, cells.mass))
+    out: Array = (scene.potential(psi) - pixel * mean) / (pixel * scene.density.sum())
+    return out
 
 
 def _largest_empty(q: Problem, scene: Scene, psi: Array, others: Array) -> Array:

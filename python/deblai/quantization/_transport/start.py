@@ -10,6 +10,9 @@ from .diagram import Scene
 
 Array = np.ndarray[Any, Any]
 
+SHARES = [1.0, 0.5, 0.2] + [0.2 / 4**k for k in range(1, 25)]
+LOOSE = 0.25  # of the masses, on the way
+
 
 def start(scene: Scene, wanted: Array) -> Array:
     r"""Return potentials such that no cell is empty, for distinct sites.
@@ -22,7 +25,7 @@ def start(scene: Scene, wanted: Array) -> Array:
     if scene.periodic:
         return np.zeros(len(wanted))
     psi: Array = (scene.sites**2).sum(1)
-    for axis in (0, 1):
+    for axis in range(len(scene.lower)):
         psi -= 2 * _rearranged(scene, wanted, axis)
     return psi
 
@@ -36,31 +39,53 @@ def _rearranged(scene: Scene, wanted: Array, axis: int) -> Array:
     if scene.density is None:
         z = low + (high - low) * rank
     else:
-        strips = scene.density.sum(1 - axis)
-        share = 0.999 * strips / strips.sum() + 0.001 / len(strips)  # where it is empty the map still grows
-        z = np.interp(rank, np.concatenate([[0], np.cumsum(share)]), np.linspace(low, high, len(strips) + 1))
+        share = _strips(scene.density, axis)
+        z = np.interp(rank, np.concatenate([[0], np.cumsum(share)]), np.linspace(low, high, len(share) + 1))
     steps = 0.5 * (z[1:] + z[:-1]) * np.diff(values)
     v: Array = np.concatenate([[0], np.cumsum(steps)])[inverse.ravel()]
     return v
 
 
 def filled(scene: Scene, wanted: Array, psi: Array, max_iter: int) -> Array:
-    """Return potentials whose cells all have mass, from ones whose cells all have inner points.
+    """Return potentials whose cells all have mass and are near what is wanted, from ones with inner points.
 
-    Where the density has holes, a share of the uniform one fills them, and falls while Newton's method follows: a cell
-    that has its mass under the mixture has some of the density's own once the share is less than what is wanted.
+    The start suits a product of marginals, whatever the density is. Newton's method follows as the density goes from
+    that product to its own: first cells are made equal where that is local, then they are moved. Where the density has
+    holes the share of the product, which has none, falls until it is less than what is wanted: a cell that has its mass
+    under the mixture has some of the density's own then.
     """
     from .newton import Newton  # its states are this module's
 
-    share, density = 1.0, scene.density
-    while density is not None and not scene.cells(psi).mass.min() > 0:
-        mixed = (1 - share) * density / density.mean() + share
-        stage = Newton(scene._replace(density=mixed), wanted, 0.25, max_iter)
+    density = scene.density
+    if density is None:
+        return psi
+    easy = _product(density)
+    for share in SHARES:
+        if share < SHARES[2] and scene.cells(psi).mass.min() > 0:
+            break
+        mixed = (1 - share) * density / density.mean() + share * easy
+        stage = Newton(scene._replace(density=mixed), wanted, LOOSE, max_iter)
         first = stage.at(psi)
         if not first.cells.mass.min() > 0:
             break
         stage.run(first, lambda *_: None)
         if stage.best is None or not stage.converged:
             break
-        psi, share = stage.best.psi, share / 4
+        psi = stage.best.psi
     return psi
+
+
+def _product(density: Array) -> Array:
+    """Return the product of marginals, of mean 1, as `_rearranged` takes them."""
+    out: Array = np.ones(density.shape)
+    for axis in range(density.ndim):
+        strips = _strips(density, axis)
+        out *= (strips * len(strips)).reshape([-1 if k == axis else 1 for k in range(density.ndim)])
+    return out
+
+
+def _strips(density: Array, axis: int) -> Array:
+    """Return the marginal of one axis, of sum 1; where it is empty there is still a little."""
+    strips = density.sum(tuple(k for k in range(density.ndim) if k != axis))
+    out: Array = 0.999 * strips / strips.sum() + 0.001 / len(strips)
+    return out
