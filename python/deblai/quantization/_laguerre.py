@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import _validate, errors
-from .._array import TORCH, TRACED, gather
+from .._array import TORCH, TRACED, gather, is_tracer
 from ..measures import UniformBox
 from ..results import Cells
 from . import _checks
@@ -142,6 +142,7 @@ def laguerre(
             f"[{OPERATION}] psi: expected {sites.shape[0]} values to match sites, got shape {tuple(psi.shape)}"
         )
     density = _checks.like(OPERATION, library, {"sites": sites, "psi": psi}, density)
+    library = TRACED if is_tracer(density) else library
     wanted = _validate.gradient_names(OPERATION, grad, NAMES, NAMES if psi is not None else NAMES[:1])
     form = _checks.form(measure)
     problem = Problem(library, sites, psi, density, measure.lower, measure.upper, bool(periodic), form)

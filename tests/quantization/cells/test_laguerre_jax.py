@@ -149,8 +149,11 @@ def test_errors():
     sites, psi = map(jnp.asarray, problem())
     with pytest.raises(deblai.errors.InvalidValue, match=r"^\[quantization.laguerre\] psi: expected 12 values"):
         jax.eval_shape(lambda s, h: laguerre(s, h[1:]), sites, psi)
-    with pytest.raises(deblai.errors.InvalidType, match=r"^\[measures.Grid\] values: .* got a tracer"):
-        jax.eval_shape(lambda s, v: laguerre(s, measure=Grid(v, (0, 0), (1, 1))), sites, VALUES)
+    of_pixels = lambda v: laguerre(sites, measure=Grid(v, (0, 0), (1, 1))).value  # noqa: E731
+    pixels = jnp.asarray(VALUES)
+    np.testing.assert_allclose(jax.jit(of_pixels)(pixels), of_pixels(pixels), rtol=1e-6)
+    with pytest.raises(deblai.errors.InvalidType, match=r"^\[quantization.laguerre\] measure.values: expected a const"):
+        jax.grad(of_pixels)(pixels)
     torch = pytest.importorskip("torch")
     grid = Grid(torch.from_numpy(VALUES), (0, 0), (1, 1))
     with pytest.raises(deblai.errors.InvalidType, match=r"^\[quantization.laguerre\] measure.values: .* a PyTorch"):
