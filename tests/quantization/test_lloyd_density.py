@@ -7,8 +7,9 @@ import deblai
 import numpy as np
 import pytest
 from deblai.errors import InvalidType, InvalidValue
-from deblai.measures import Grid, UniformBox
+from deblai.measures import Gaussian, Grid, Mixture, PiecewiseLinear, Polytope, UniformBox
 from deblai.quantization import laguerre, lloyd
+from deblai.quantization._draws import draw
 
 SQUARE = UniformBox((0, 0), (1, 1))
 HEXAGON = 5 / (18 * np.sqrt(3))  # second moment of the hexagon of area 1: no energy is below HEXAGON / k (Fejes Toth)
@@ -134,11 +135,11 @@ def test_interrupt_by_callback():
     ("arguments", "error", "message"),
     [
         ({"weights": np.ones(3)}, InvalidValue, "weights: expected None for a density"),
-        ({"x": UniformBox((0,), (1,))}, InvalidValue, "x: expected samples or a density of 2 or 3 dimensions, got 1"),
+        ({"x": UniformBox((0,), (1,))}, InvalidValue, "x: expected 2 or 3 dimensions, got 1"),
         (
             {"x": UniformBox([0] * 4, [1] * 4)},
             InvalidValue,
-            "x: expected samples or a density of 2 or 3 dimensions, got 4",
+            "x: expected 2 or 3 dimensions, got 4",
         ),
         ({"init": np.zeros((3, 3))}, InvalidValue, "init: expected 2 coordinates"),
         ({"init": np.zeros((4, 2))}, InvalidValue, "init: expected 3 sites to match n_sites, got 4"),
@@ -161,3 +162,34 @@ def test_a_cube():
     )
     assert r.energy == pytest.approx(1 / 16, abs=1e-9)
     assert sorted(map(tuple, r.sites.round(3) * 4)) == sorted(itertools.product((1, 3), repeat=3))
+
+
+TRIANGLE = Polytope([[0.0, 0.0], [3.0, 0.0], [0.0, 1.0]])
+SLOPE = PiecewiseLinear([[0, 0], [1, 0], [1, 1], [0, 1]], [[0, 1, 2], [0, 2, 3]], [0.0, 2.0, 2.0, 0.0])
+NORMAL = Gaussian([1.0, -2.0], [[2.0, 0.6], [0.6, 0.5]])
+
+
+@pytest.mark.parametrize(
+    ("measure", "mean", "cov"),
+    [
+        (TRIANGLE, [1, 1 / 3], np.array([[9, -1.5], [-1.5, 1]]) / 18),
+        (SLOPE, [2 / 3, 1 / 2], np.diag([1 / 18, 1 / 12])),
+        (NORMAL, NORMAL.mean, NORMAL.cov),
+        (Mixture([Gaussian([-2.0, 0.0]), Gaussian([2.0, 0.0])], [1, 3]), [1, 0], np.diag([4.0, 1.0])),
+        (
+            Gaussian([0.0, 0.0], domain=UniformBox((0, -9), (9, 9))),
+            [(2 / np.pi) ** 0.5, 0],
+            np.diag([1 - 2 / np.pi, 1]),
+        ),
+        (Polytope(np.eye(4)[:, :3]), [1 / 4] * 3, (np.eye(3) * 4 - 1) / 80),
+    ],
+)
+def test_draws_and_one_site(measure, mean, cov):
+    """Starts have the moments of the measure, to the error of 40 000 draws; one site is the mean, exactly."""
+    at = draw("test", measure, 40_000, np.random.default_rng(0))
+    scale = np.sqrt(np.diag(cov))
+    assert (np.abs(at.mean(0) - mean) < 5 * scale / 200).all()
+    np.testing.assert_allclose(np.cov(at.T) / np.outer(scale, scale), cov / np.outer(scale, scale), atol=0.04)
+    r = lloyd(measure, 1, rng=0)
+    np.testing.assert_allclose(r.sites, [mean], atol=1e-11)
+    assert r.energy == pytest.approx(np.trace(cov), rel=1e-10)

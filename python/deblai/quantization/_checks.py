@@ -16,24 +16,29 @@ FORMS: tuple[type[Any], ...] = (Polytope, Gaussian, Mixture, PiecewiseLinear)
 
 
 def box(
-    operation: str, measure: Any, periodic: Any, dims: tuple[int, ...] = (2,), kinds: tuple[type[Any], ...] = BOXES
+    operation: str,
+    measure: Any,
+    periodic: Any,
+    dims: tuple[int, ...] = (2,),
+    kinds: tuple[type[Any], ...] = BOXES,
+    name: str = "measure",
 ) -> Any:
     """Return the pixels of a measure of these kinds, None for other densities: `form` has what those are."""
     if not isinstance(measure, kinds):
         names = [f"measures.{kind.__name__}" for kind in kinds]
         wanted = ", ".join(names[:-1]) + " or " + names[-1]
-        raise errors.InvalidType(f"[{operation}] measure: expected {wanted}, got {type(measure).__name__}")
+        raise errors.InvalidType(f"[{operation}] {name}: expected {wanted}, got {type(measure).__name__}")
     if measure.dim not in dims:
         wanted = " or ".join(map(str, dims))
-        raise errors.InvalidValue(f"[{operation}] measure: expected {wanted} dimensions, got {measure.dim}")
+        raise errors.InvalidValue(f"[{operation}] {name}: expected {wanted} dimensions, got {measure.dim}")
     if measure.dim == 3 and not isinstance(measure, UniformBox | Grid | Polytope):
         raise errors.InvalidValue(
-            f"[{operation}] measure: expected a UniformBox, Grid or Polytope in 3 dimensions, got {measure}"
+            f"[{operation}] {name}: expected a UniformBox, Grid or Polytope in 3 dimensions, got {measure}"
         )
     sides = [b - a for a, b in zip(measure.lower, measure.upper, strict=True)]
     if not all(1e-100 < v < 1e100 for v in (*sides, *(1 + abs(v) for v in measure.lower))):
         raise errors.InvalidValue(
-            f"[{operation}] measure: expected a box with sides and corners between 1e-100 and 1e100, got {measure}"
+            f"[{operation}] {name}: expected a box with sides and corners between 1e-100 and 1e100, got {measure}"
         )
     if not isinstance(periodic, bool | np.bool_):
         raise errors.InvalidType(f"[{operation}] periodic: expected True or False, got {periodic!r}")

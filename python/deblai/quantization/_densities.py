@@ -8,8 +8,9 @@ import numpy as np
 
 from .. import _backend
 from .._array import Library
-from ..measures import Grid, UniformBox
+from ..measures import Grid
 from ._cells import Problem, evaluate
+from ._checks import form
 from ._descent import Array, Step
 from ._draws import draw
 from ._samples import OPERATION, SampleSource
@@ -18,14 +19,16 @@ DRAWS = 10  # of each site, among which k-means++ chooses
 
 
 class CellSource:
-    """A box or pixels of the plane; sites are of the library, dtype and device of `like`."""
+    """A density of the plane or of space; sites are of the library, dtype and device of `like`."""
 
-    def __init__(self, library: Library, measure: UniformBox | Grid, density: Any, like: Any, periodic: bool) -> None:
+    def __init__(self, library: Library, measure: Any, density: Any, like: Any, periodic: bool) -> None:
         self.library, self.like, self.measure = library, like, measure
         self.plan = _backend.plan(OPERATION, library.device(like))
         self.dtype = np.dtype(library.dtype(like))
         self.lower, self.size = np.array(measure.lower), np.subtract(measure.upper, measure.lower)
-        self.problem = Problem(library, like, None, density, tuple(measure.lower), tuple(measure.upper), periodic)
+        self.problem = Problem(
+            library, like, None, density, tuple(measure.lower), tuple(measure.upper), periodic, form(measure)
+        )
 
     def step(self, sites: Array) -> Step:
         """Find the cells."""
@@ -45,7 +48,7 @@ class CellSource:
         measure = self.measure
         if isinstance(measure, Grid):
             measure = Grid(self.library.numpy(self.problem.density), measure.lower, measure.upper)
-        return draw(measure, n_sites, rng).astype(self.dtype)
+        return draw(OPERATION, measure, n_sites, rng).astype(self.dtype)
 
     def seeds(self, n_sites: int, rng: np.random.Generator) -> Array:
         """Choose by k-means++ among points of the density."""

@@ -10,8 +10,9 @@ import numpy as np
 
 from .. import _rng, _validate, errors
 from .._array import TORCH, Library, gather, library_of
-from ..measures import Grid, Samples, UniformBox
+from ..measures import Samples
 from ..results import QuantizationResult
+from . import _checks
 from ._densities import CellSource
 from ._descent import Array, Progress
 from ._samples import OPERATION, SampleSource
@@ -47,9 +48,9 @@ def lloyd(
 
     Parameters
     ----------
-    x : array (n, d) or (n,), Samples, UniformBox or Grid
-        Samples: NumPy, PyTorch, JAX or CuPy, float32 or float64, any strides, read without a copy. Or a measure of
-        `deblai.measures`: cells of a box or of pixels are exact polygons, see `laguerre` for the dimensions it knows.
+    x : array (n, d) or (n,), or a measure
+        Samples: NumPy, PyTorch, JAX or CuPy, float32 or float64, any strides, read without a copy; or `Samples`. Or a
+        density of `deblai.measures` of the plane or of space, whose cells are exact: all that `laguerre` takes.
     n_sites : int
         Number of sites k, at most the number of samples.
     weights : array (n,), optional
@@ -133,7 +134,7 @@ def lloyd(
         raise errors.InvalidType(f"[{OPERATION}] callback: expected a function of a LloydState, got {callback!r}")
     generator = _rng.generator(OPERATION, rng)
     given = None if isinstance(init, str) else init
-    prepare = _density if isinstance(x, UniformBox | Grid) else _samples
+    prepare = _density if isinstance(x, _checks.BOXES + _checks.FORMS) else _samples
     source, like, given, shape = prepare(x, weights, n_sites, given, bool(periodic))
     library = source.library
     progress = Progress(tol, max_iter)
@@ -202,17 +203,11 @@ def _samples(x: Any, weights: Any, n_sites: int, init: Any, periodic: bool) -> P
     return SampleSource(library, points, weights, n_sites), points, _sites(library, init, n_sites, points), x.shape[1:]
 
 
-def _density(x: UniformBox | Grid, weights: Any, n_sites: int, init: Any, periodic: bool) -> Prepared:
+def _density(x: Any, weights: Any, n_sites: int, init: Any, periodic: bool) -> Prepared:
     """Do the same for a density: the sites are as `init` is, else as the pixels are."""
     if weights is not None:
         raise errors.InvalidValue(f"[{OPERATION}] weights: expected None for a density, which has its own")
-    if x.dim not in (2, 3):
-        raise errors.InvalidValue(
-            f"[{OPERATION}] x: expected samples or a density of 2 or 3 dimensions, got {x.dim} dimensions"
-        )
-    if x.dim == 3 and isinstance(x, Grid):
-        raise errors.InvalidValue(f"[{OPERATION}] x: expected a UniformBox in 3 dimensions, got {x}")
-    density = x.values if isinstance(x, Grid) else None
+    density = _checks.box(OPERATION, x, periodic, (2, 3), _checks.BOXES + _checks.FORMS, "x")
     library, (init,) = gather(OPERATION, {"init": init})
     if init is None:
         library, (density,) = gather(OPERATION, {"x.values": density})

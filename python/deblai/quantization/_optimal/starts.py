@@ -40,12 +40,12 @@ def starter(measure: Any, count: int, init: str | None) -> Callable[[np.random.G
         sites = lattice(measure, count, init)
         return lambda rng: sites
     plain = init == "random" or (init is None and count > MANY)
-    return lambda rng: draw(measure, count, rng) if plain else seeds(measure, count, rng)
+    return lambda rng: draw(OPERATION, measure, count, rng) if plain else seeds(measure, count, rng)
 
 
 def seeds(measure: Any, count: int, rng: np.random.Generator) -> Array:
     """Choose by k-means++ among points of the density."""
-    return SampleSource(NUMPY, draw(measure, DRAWS * count, rng), None, count).seeds(count, rng)
+    return SampleSource(NUMPY, draw(OPERATION, measure, DRAWS * count, rng), None, count).seeds(count, rng)
 
 
 def lattice(measure: Any, count: int, name: str) -> Array:
