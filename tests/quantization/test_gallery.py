@@ -33,3 +33,13 @@ def test_a_photograph_stippled(page):
     assert numbers["share of hexagons"] > 0.55
     assert numbers["weights of dots, against the ink"] < 0.05
     assert numbers["number of dots, against its root"] < 0.8 * numbers["number of dots, against the ink"]
+
+
+def test_equal_or_free(page):
+    """Energies grow towards their limits; free weights on equal points are no worse, and no better than the best."""
+    numbers = page("equal_or_free")
+    for name, limit in numbers["limits"].items():
+        few, more = numbers["N E"][name]
+        assert few < more < 1.03 * limit
+    free, equal = numbers["N E"]["free"][-1], numbers["N E"]["uniform"][-1]
+    assert free < numbers["free weights on equal points"] <= equal < numbers["equal weights on free points"]
