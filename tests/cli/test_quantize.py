@@ -96,6 +96,25 @@ def test_a_picture_of_an_image(files, said, is_png, tmp_path):
     assert report["plot"] == "p.png"
 
 
+def test_equal_weights_methods_and_restarts(files, said, is_png, tmp_path):
+    """The numbers of `quantize`; the sites' cells have equal masses; restarts cannot be worse."""
+    grid = Grid.from_image(files[0])
+    report = said("quantize", "grey.png", "-n", 12, "--seed", 1, "--equal", "--out", "r.npz", "--plot", "p.png")
+    r = deblai.quantization.quantize(grid, 12, weights="uniform", rng=1, tol=1e-6, max_iter=300)
+    assert (report["energy"], report["n_iter"], report["weights"]) == (r.energy, r.n_iter, "equal")
+    assert is_png(tmp_path / "p.png")
+    with np.load("r.npz") as written:
+        np.testing.assert_array_equal(written["weights"], np.full(12, 1 / 12))
+    energy = {}
+    for name, options in {"newton": ["--method", "newton"], "best": ["--restarts", 3]}.items():
+        report = said("quantize", "grey.png", "-n", 12, "--seed", 1, *options, "--tol", 1e-9)
+        assert report["converged"]
+        energy[name] = report["energy"]
+    assert energy["best"] <= deblai.quantization.quantize(grid, 12, rng=1, tol=1e-9).energy
+    report = said("quantize", "s2.npy", "-n", 7, "--seed", 3, "--restarts", 2)
+    assert report["energy"] <= said("quantize", "s2.npy", "-n", 7, "--seed", 3)["energy"]
+
+
 def test_dots_alone(files, said, is_png, tmp_path):
     """Circles of an SVG are the sites, upside down, of areas as the weights and as much ink as the image has."""
     out = ["--invert", "--seed", 1, "--tol", 1e-4, "--out", "r.npz"]
@@ -147,6 +166,8 @@ def test_not_converged_is_said(files, capsys):
         (["s2.npy", "--max-iter", "0"], "max_iter: expected a positive integer"),
         (["s2.npy", "--seed", "-1"], "rng: expected"),
         (["nan.npy"], "x: expected finite values"),
+        (["s2.npy", "--equal"], "weights: expected 'free' for Samples"),
+        (["grey.png", "--equal", "--weights", "s1.npy"], "--weights: expected samples, got grey.png"),
         (["s2.npy", "--stipple", "a.jpg"], "a.jpg: expected an ending among .svg, .png, .pdf"),
         (["s1.npy", "--stipple", "a.svg"], "--stipple: expected sites of the plane, got s1.npy"),
         (["s2.npy", "--plot", "a.nope"], "a.nope: expected an ending among .png"),

@@ -1,6 +1,8 @@
-"""Few points that stand for an image, a density or samples in a file (Lloyd's algorithm); JSON, sites, pictures.
+"""Few points that stand for an image, a density or samples in a file; JSON, sites, pictures.
 
 Examples: python -m deblai quantize photo.jpg -n 5000 --invert --out sites.npy --stipple dots.svg --plot cells.png
+          python -m deblai quantize photo.jpg -n 500 --equal --out equal.npz
+          python -m deblai quantize density.npy -n 100 --density --method auto --restarts 20 --out best.npz
           python -m deblai quantize samples.npy -n 64 --seed 0 --plot clusters.png
 """
 
@@ -15,10 +17,10 @@ import numpy as np
 
 from .. import errors, plot
 from .._extras import require
-from ..measures import Grid
+from ..measures import Grid, Samples
 from ..plot._axes import INK
 from ..plot.quantization import diameters
-from ..quantization import LloydState, laguerre, lloyd
+from ..quantization import LloydState, QuantizeState, laguerre, lloyd, quantize, semidiscrete
 from ..results import QuantizationResult
 from .files import HELP, IMAGES, PLOTS, load, load_image, require_ending, save_figure
 from .say import print_json, progress, remark, unwarned
@@ -39,8 +41,22 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--invert", action="store_true", help="dark pixels are heavy, as ink is; bright ones otherwise")
     parser.add_argument("--periodic", action="store_true", help="take the box of an image or density as a torus")
     parser.add_argument("--weights", metavar="FILE", help="weights of samples (n,)")
+    parser.add_argument(
+        "--method",
+        choices=("lloyd", "anderson", "lbfgs", "newton", "auto"),
+        help="how to descend (Lloyd's algorithm by default; auto: L-BFGS, then Newton's method)",
+    )
+    parser.add_argument("--equal", action="store_true", help="all sites weigh the same; the best weights otherwise")
+    parser.add_argument(
+        "--restarts", type=int, default=0, metavar="K", help="more random starts, of which the best wins"
+    )
     parser.add_argument("--max-iter", type=int, default=300, metavar="K", help="most moves of the sites (default 300)")
-    parser.add_argument("--tol", type=float, default=1e-5, help="smallest relative decrease of the energy (1e-5)")
+    parser.add_argument(
+        "--tol",
+        type=float,
+        help="smallest relative decrease of the energy (default 1e-5); with --method, --equal or --restarts, for an "
+        "image or a density, the largest distance of a site from the centre of its cell, in radii of the cell (1e-6)",
+    )
     parser.add_argument("--seed", type=int, help="seed of the first sites")
     parser.add_argument("--out", metavar="FILE", help="write sites (.npy, .csv), or all results (.npz)")
     parser.add_argument(
@@ -65,22 +81,9 @@ def run(options: argparse.Namespace) -> int:
         raise errors.InvalidValue(f"[quantize] --stipple: expected sites of the plane, got {options.file}")
     weights = None if options.weights is None else load("quantize", options.weights).reshape(-1)
     started = time.perf_counter()
-    with progress(options.max_iter, "step") as show, unwarned():
-
-        def watch(state: LloydState) -> None:
-            show(state.step, f"energy {state.energy:.6g}")
-
+    with progress(options.max_iter if options.restarts == 0 else None, "step") as show, unwarned():
         try:
-            result = lloyd(
-                source,
-                options.sites,
-                weights=weights,
-                periodic=options.periodic,
-                max_iter=options.max_iter,
-                tol=options.tol,
-                rng=options.seed,
-                callback=watch,
-            )
+            result = _descend(options, source, weights, show)
         except errors.Interrupted as stop:
             if options.out and stop.result is not None:
                 _write(stop.result, options.out)
@@ -104,11 +107,40 @@ def run(options: argparse.Namespace) -> int:
         "source": repr(source) if isinstance(source, Grid) else f"samples {source.shape}",
         "dtype": str(result.sites.dtype),
         "seed": options.seed,
+        "weights": "equal" if options.equal else "free",
         "backend": result.backend,
         "seconds": round(seconds, 6),
     }
     print_json(report | {name: v for name in ("out", "stipple", "plot") if (v := getattr(options, name))})
     return 0
+
+
+def _descend(options: argparse.Namespace, source: Any, weights: Any, show: Any) -> QuantizationResult:
+    """Run Lloyd's algorithm, or what was asked for."""
+
+    def watch(state: LloydState | QuantizeState) -> None:
+        show(state.step, f"energy {state.energy:.6g}")
+
+    more: dict[str, Any] = {"max_iter": options.max_iter, "rng": options.seed, "callback": watch}
+    if options.tol is not None:
+        more["tol"] = options.tol
+    if not (options.equal or options.method or options.restarts):
+        return lloyd(source, options.sites, weights=weights, periodic=options.periodic, **more)
+    if not isinstance(source, Grid):
+        source = Samples(source, weights)
+    elif weights is not None:
+        raise errors.InvalidValue(f"[quantize] --weights: expected samples, got {options.file}")
+    else:
+        more.setdefault("tol", 1e-6)
+    return quantize(
+        source,
+        options.sites,
+        weights="uniform" if options.equal else "free",
+        method=options.method or "auto",
+        restarts=options.restarts,
+        periodic=options.periodic,
+        **more,
+    )
 
 
 def _source(options: argparse.Namespace) -> Any:
@@ -177,7 +209,11 @@ def _draw(options: argparse.Namespace, source: Any, result: QuantizationResult) 
         left, right = figure.subplots(1, 2)
         ink = float(source.values.mean() / source.values.max())
         plot.stipple(result.sites, result.weights, ink=0.8 * ink, ax=left)
-        plot.cells(laguerre(result.sites, measure=source, periodic=options.periodic), ax=right)
+        if options.equal:
+            cells = semidiscrete(source, result.sites, periodic=options.periodic).cells()
+        else:
+            cells = laguerre(result.sites, measure=source, periodic=options.periodic)
+        plot.cells(cells, ax=right)
         for ax in (left, right):
             ax.set_xlim(source.lower[0], source.upper[0])
             ax.set_ylim(source.lower[1], source.upper[1])
