@@ -43,7 +43,7 @@ def listed(output):
 
 
 def sources(root):
-    return {path.stem.removeprefix("test_") for path in (root / "tests" / "cpp").glob("test_*.cpp")}
+    return {path.stem.removeprefix("test_") for path in (root / "tests" / "cpp").rglob("test_*.cpp")}
 
 
 def emulated(root):
@@ -66,7 +66,7 @@ def test_the_sanitizers_are_on(root, tmp_path):
         entries = [entry for entry in commands.split("},") if "cpp/src/" in entry]
         assert entries
         assert all(flag in entry for entry in entries)
-        built = set(re.findall(r"tests/cpp/test_(\w+)\.cpp\"", commands))
+        built = set(re.findall(r"tests/cpp/\w+/test_(\w+)\.cpp\"", commands))
         assert built == {name for name in sources(root) if not name.endswith("_memory")}
 
 
