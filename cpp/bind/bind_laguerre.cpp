@@ -64,14 +64,14 @@ index_t polygons(py::handle sites, py::handle psi, const Corner& lower, const Co
 }
 
 index_t facets(py::handle sites, py::handle psi, py::handle density, const Corner& lower, const Corner& upper,
-               bool periodic, py::handle offsets, py::handle mass, py::handle first, py::handle second,
-               py::handle offset, int threads, const std::string& simd, const Arrays& form) {
+               bool periodic, py::handle offsets, py::handle neighbours, py::handle mass, py::handle first,
+               py::handle second, py::handle offset, int threads, const std::string& simd, const Arrays& form) {
     return by_dtype(sites, "sites", [&](auto type) {
         using T = decltype(type);
         const auto q = problem<T>(sites, psi, density, lower, upper, periodic, form);
         const auto begin = vector<const std::int64_t>(offsets, "offsets");
         const laguerre::Facets<T> out{vector<T>(mass, "mass"), matrix<T>(first, "first"), matrix<T>(second, "second"),
-                                      matrix<T>(offset, "offset")};
+                                      matrix<T>(offset, "offset"), vector<std::int64_t>(neighbours, "neighbours")};
         return interruptible(threads, simd,
                              [&](const Control& control) { return laguerre::facets(q, begin, out, control); });
     });
@@ -120,8 +120,9 @@ void register_laguerre(py::module_& m) {
           py::arg("upper"), py::arg("periodic"), py::arg("out"), py::arg("threads"), py::arg("simd"),
           "The integral over each pixel of min_i |x - y_i|^2 - psi_i.");
     m.def("laguerre_facets", &facets, py::arg("sites"), py::arg("psi"), py::arg("density"), py::arg("lower"),
-          py::arg("upper"), py::arg("periodic"), py::arg("offsets"), py::arg("mass"), py::arg("first"),
-          py::arg("second"), py::arg("offset"), py::arg("threads"), py::arg("simd"), py::arg("form") = no_arrays(),
+          py::arg("upper"), py::arg("periodic"), py::arg("offsets"), py::arg("neighbours"), py::arg("mass"),
+          py::arg("first"), py::arg("second"), py::arg("offset"), py::arg("threads"), py::arg("simd"),
+          py::arg("form") = no_arrays(),
           "The density along the edges of the polygons. Returns the number of cells done.");
     m.def("laguerre_polygons", &polygons, py::arg("sites"), py::arg("psi"), py::arg("lower"), py::arg("upper"),
           py::arg("periodic"), py::arg("offsets"), py::arg("vertices"), py::arg("neighbours"), py::arg("threads"),

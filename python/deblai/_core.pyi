@@ -44,6 +44,7 @@ def laguerre_facets(
     upper: Sequence[float],
     periodic: bool,
     offsets: _View,
+    neighbours: _View | None,
     mass: _View | None,
     first: _View | None,
     second: _View | None,

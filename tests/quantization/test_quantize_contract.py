@@ -48,7 +48,11 @@ BAD = [
     ({"measure": Grid(np.ones((2, 2)), (0, 0), (1, 1)), "p": 3}, InvalidValue, "p: expected 2 but for a UniformBox"),
     ({"measure": SQUARE, "p": 3, "weights": "uniform"}, InvalidValue, "p: expected 2 with given weights, got 3"),
     ({"measure": UniformBox((0,) * 4, (1,) * 4)}, InvalidValue, "measure: expected 2 or 3 dimensions, got 4"),
-    ({"measure": SQUARE, "init": "bcc"}, InvalidValue, "init: expected one of .'random', 'k-means..', 'square', 'tri"),
+    (
+        {"measure": SQUARE, "init": "bcc"},
+        InvalidValue,
+        "init: expected one of .'random', 'k-means..', 'refined', 'square'",
+    ),
     ({"measure": SQUARE, "init": "triangular"}, InvalidValue, "init: expected a multiple of 2 sites for init='tri"),
     ({"measure": SQUARE, "init": np.zeros((2, 2))}, InvalidValue, r"init: expected shape \(3, 2\) to match n_sites"),
     ({"measure": SQUARE, "init": np.full((3, 2), np.nan)}, InvalidValue, "init: expected finite values"),

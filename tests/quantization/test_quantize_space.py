@@ -12,6 +12,7 @@ from deblai.quantization import lloyd, quantize
 pytest.importorskip("scipy.sparse")
 
 SQUARE = UniformBox((0, 0), (1, 1))
+CUBE = UniformBox((0, 0, 0), (1, 1, 1))
 HEXAGON = 5 / (18 * np.sqrt(3))  # row 9: no energy is below HEXAGON A / N (Fejes Toth)
 TORUS = UniformBox((0, 0), (4, 2 * np.sqrt(3)))  # of 16 sites a distance 1 apart
 VALUES = np.random.default_rng(5).random((7, 5))
@@ -51,7 +52,7 @@ def test_unit_square(n, energy, method):
 
 def test_newton_is_quadratic_where_lloyd_is_not():
     """N = 1000: a dozen steps square the residual down to 1e-12, where Lloyd's have hardly begun."""
-    start = quantize(SQUARE, 1000, rng=1, method="lbfgs", tol=1e-3).sites
+    start = quantize(SQUARE, 1000, init="k-means++", rng=1, method="lbfgs", tol=1e-3).sites
     seen = []
     r = quantize(SQUARE, 1000, init=start, method="newton", callback=lambda state: seen.append(state.residual))
     assert r.n_iter <= 12
@@ -136,6 +137,25 @@ def test_independent_sites(dim, n):
     r = quantize(box, n, periodic=True, init="random", rng=0, callback=lambda state: True)
     assert r.n_iter == 0
     assert r.energy == pytest.approx(1 / (np.pi * n) if dim == 2 else 0.3474077 * n ** (-2 / 3), rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("measure", "periodic", "n"), [(SQUARE, False, 2000), (SQUARE, True, 1999), (CUBE, False, 900)]
+)
+def test_refined_start(measure, periodic, n):
+    """Sites of a good quantizer and their midpoints: no cell is empty, and the energy is far below that of draws."""
+    seen = []
+    r = quantize(measure, n, periodic=periodic, rng=0, tol=1e-2, callback=lambda state: seen.append(state.energy))
+    draws = quantize(measure, n, periodic=periodic, init="random", rng=0, callback=lambda state: True)
+    assert r.sites.shape == (n, measure.dim)
+    assert not r.empty.any()
+    assert seen[0] < (0.6 if measure.dim == 2 else 0.9) * draws.energy
+    bound = {2: HEXAGON / n, 3: 3 * 19 / (192 * 2 ** (1 / 3)) * n ** (-2 / 3)}[measure.dim]
+    assert bound < r.energy < 1.04 * bound
+    same = quantize(measure, n, periodic=periodic, init="refined", rng=0, tol=1e-2)
+    assert (same.sites == r.sites).all()
+    with pytest.raises(deblai.errors.InvalidValue, match=r"init: expected weights='free' for init='refined'"):
+        quantize(SQUARE, n, weights="uniform", init="refined")
 
 
 def test_restarts():

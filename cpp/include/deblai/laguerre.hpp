@@ -100,6 +100,7 @@ struct Facets {
     Matrix<T> first;   // int v drho ds, (total, 2)
     Matrix<T> second;  // int v v^T drho ds: xx, xy, yx, yy, (total, 4)
     Matrix<T> offset;  // y_j - y_i, to the image across on the torus; 0 at the border of the box, (total, 2)
+    Vector<std::int64_t> neighbours = {};  // as those of `polygons`
 
     DEBLAI_HD void write(index_t row, const FacetMoments& m, Point across) const {
         if (mass) mass(row) = static_cast<T>(m.mass);

@@ -55,7 +55,8 @@ index_t facets(const Problem<T>& q, Vector<const std::int64_t> offsets, const Fa
     require(offsets.size == q.sites.rows + 1 && offsets(0) == 0, sums_wanted);
     const index_t total = offsets(q.sites.rows);
     const auto fits = [&](const Matrix<T>& m, index_t cols) { return !m || (m.rows == total && m.cols == cols); };
-    require((!out.mass || out.mass.size == total) && fits(out.first, 2) && fits(out.second, 4) && fits(out.offset, 2),
+    require((!out.mass || out.mass.size == total) && fits(out.first, 2) && fits(out.second, 4) && fits(out.offset, 2) &&
+                (!out.neighbours || out.neighbours.size == total),
             "facets: expected as many rows as the last offset says");
     Run<T> run(q, control, true);
     const Scene& scene = run.scene();
@@ -66,6 +67,7 @@ index_t facets(const Problem<T>& q, Vector<const std::int64_t> offsets, const Fa
         const FacetMoments m = SceneFacet(scene, leaf.x[place % lanes], leaf.y[place % lanes]).along(a, b);
         const Point d = p.label[k] < 0 ? Point{0, 0} : across(scene, place, p.label[k], a, b);
         out.write(row, m, d);
+        if (out.neighbours) out.neighbours(row) = p.label[k] < 0 ? -1 : scene.id[p.label[k]];
     });
 }
 

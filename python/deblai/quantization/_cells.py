@@ -200,7 +200,8 @@ def facets(q: Problem, count: Any, plan: _backend.Plan) -> Facets:
     begin = _offsets(library, count)
     total = int(begin[-1])
     columns = {"mass": (), "first": (2,), "second": (4,), "offset": (2,)}
-    out = {name: library.empty((total, *shape), library.dtype(sites), sites) for name, shape in columns.items()}
+    out = {"across": library.empty((total,), "int64", sites)}
+    out |= {name: library.empty((total, *shape), library.dtype(sites), sites) for name, shape in columns.items()}
     offsets = library.device_array(begin, sites)
     try:
         _core.laguerre_facets(
@@ -209,6 +210,7 @@ def facets(q: Problem, count: Any, plan: _backend.Plan) -> Facets:
             q.upper,
             q.periodic,
             library.view(offsets),
+            library.view(out["across"], True),
             library.view(out["mass"], True),
             library.view(out["first"], True),
             library.view(out["second"], True),
@@ -219,11 +221,9 @@ def facets(q: Problem, count: Any, plan: _backend.Plan) -> Facets:
         )
     except KeyboardInterrupt:
         raise errors.Interrupted(f"[{OPERATION}] interrupted along the edges") from None
-    done = [library.finish(v, sites) for v in out.values()]
-    done[2] = done[2].reshape(total, 2, 2)
+    across, mass, first, second, offset = (library.finish(v, sites) for v in out.values())
     cell = np.repeat(np.arange(len(begin) - 1, dtype=np.int64), np.diff(begin))
-    across = geometry(q, count, plan).neighbours
-    return Facets(library.device_array(cell, sites), across, *done)
+    return Facets(library.device_array(cell, sites), across, mass, first, second.reshape(total, 2, 2), offset)
 
 
 def geometry(q: Problem, count: Any, plan: _backend.Plan) -> Geometry:

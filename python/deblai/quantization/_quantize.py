@@ -47,7 +47,7 @@ def quantize(
     restarts: int = 0,
     rng: Any = None,
     tol: float = 1e-12,
-    max_iter: int = 500,
+    max_iter: int = 2000,
     callback: Callable[[QuantizeState], bool | None] | None = None,
 ) -> QuantizationResult:
     r"""Optimal quantizers of measures of the line, the plane and space, by Newton's method with the exact Hessian.
@@ -92,14 +92,16 @@ def quantize(
     method : {"auto", "newton", "lbfgs", "anderson", "lloyd"}, default "auto"
         On the line "auto" and "newton", which are the same. Elsewhere Newton's method in a trust region [5]_, L-BFGS
         preconditioned by :math:`2 m_i`, Lloyd's iteration with Anderson's acceleration [6]_ or without; "auto" is
-        L-BFGS until the residual is small, then Newton's.
+        L-BFGS until the residual is small, then Newton's as long as that halves the residual in each step.
     init : array (n_sites, d), str, optional
         Sites to start from. On the line (n_sites,), different and inside of the support; by default their density is
         about :math:`\rho^{1/(1+p)}`, which is right for large N [1]_; none for given weights, which need no start.
         Elsewhere also the name of a start: "random" draws from the measure, "k-means++" chooses among ten times as
-        many draws (the default for up to 10^4 sites, beyond them it is "random"), and a lattice fills the box with
-        rows of sites, stretched as little as may be: "triangular" or "square" in the plane, "sc", "bcc" or "fcc" in
-        space, where N is a product that allows it.
+        many draws (the default for up to 300 sites, and up to 10^4 of given weights, beyond which it is "random"),
+        "refined" descends with :math:`N / 2^d` sites, chosen alike, and adds the midpoints of neighbours (the default
+        for more than 300 sites of free weights), and a lattice fills the box with rows of sites, stretched as little as
+        may be: "triangular" or "square" in the plane, "sc", "bcc" or "fcc" in space, where N is a product that allows
+        it.
     restarts : int, default 0
         How many starts to try beside the first one, at random; the least energy wins. Where the result of the first
         is `certified` there are none.
@@ -110,8 +112,10 @@ def quantize(
         :math:`|x - y_i|^{p-1}` over the cell left and right of its site, it is
         :math:`\max_i |L_i - R_i| / (L_i + R_i)`; elsewhere
         :math:`\max_i |\nabla_i E| / (p \, m_i r_i^{p-1})` with :math:`r_i` the p-th mean of :math:`|x - y_i|` over the
-        cell: for p = 2 the distance to the centre of the cell over its mean radius.
-    max_iter : int, default 500
+        cell: for p = 2 the distance to the centre of the cell over its mean radius. Energies settle long before:
+        with ``tol=1e-2`` those of 10^4 and 10^5 sites of a square are within 0.1 % of where they end, after about
+        half of the steps.
+    max_iter : int, default 2000
         Most steps of each start.
     callback : callable, optional
         Called with a `QuantizeState` for each set of sites; True stops. With given weights on the line, at the end

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from .landscape import Array, Landscape, Point, scaled
+from .landscape import Array, Landscape, Point, dot, scaled
 
 MEMORY = 7
 
@@ -165,21 +165,21 @@ class LBFGS:
             new = lowered(self.land, now, now.step)
         if new is not None:
             s, y = new.sites - now.sites, new.gradient - now.gradient
-            product = float((s * y).sum())
-            if product > 1e-10 * float(np.sqrt((s**2).sum() * (y**2).sum())):
+            product = dot(s, y)
+            if product > 1e-10 * float(np.sqrt(dot(s, s) * dot(y, y))):
                 self.pairs = [*self.pairs[1 - MEMORY :], (s, y, product)]
         return new
 
     def direction(self, now: Point) -> Array:
         """Return - H^-1 gradient by two loops."""
-        q, shares = now.gradient, []
+        q, shares = now.gradient.copy(), []
         for s, y, product in reversed(self.pairs):
-            shares.append(float((s * q).sum()) / product)
-            q = q - shares[-1] * y
+            shares.append(dot(s, q) / product)
+            q -= shares[-1] * y
         s, y, product = self.pairs[-1]
-        q = product / float((y * scaled(y, now.curvature)).sum()) * scaled(q, now.curvature)
+        q = product / dot(y, scaled(y, now.curvature)) * scaled(q, now.curvature)
         for (s, y, product), share in zip(self.pairs, reversed(shares), strict=True):
-            q = q + (share - float((y * q).sum()) / product) * s
+            q += (share - dot(y, q) / product) * s
         return -q
 
     def forget(self) -> None:

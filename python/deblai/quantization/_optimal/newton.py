@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .descent import LBFGS
-from .landscape import FLAT, Array, Landscape, Point, scaled
+from .landscape import FLAT, Array, Landscape, Point, dot, scaled
 
 LEVEL = 1e-9  # curvatures, relative to those of fixed cells, that are rounding
 MOST = 2000  # products with the Hessian a step
@@ -51,34 +51,38 @@ class Newton:
     def solve(self, now: Point) -> tuple[Array, float, float]:
         """Return the step, its norm, and by how much the model falls."""
         h, curvature, shape = now.hessian, now.curvature, now.sites.shape
-        x, r = np.zeros(shape), self.free(now.gradient)
+        x, r = np.zeros(shape), self.free(now.gradient.copy())
         z = scaled(r, curvature)
-        p, rz = -z, float((r * z).sum())
+        p, rz = -z, dot(r, z)
         least = 1e-15 * float(np.sqrt((curvature * now.radius**2).sum()))  # what is left is rounding
         enough = max(min(0.1, now.residual) * float(np.sqrt(rz)), least)
-        hx = np.zeros(shape)
-        size = 0.0
+        size, pp, xp = 0.0, rz, 0.0  # squares in the metric, by recurrence: |x| itself, |p|^2, <x, p>
+        inverse = scaled(np.ones((len(x), 1)), curvature)
         for _ in range(MOST):
             hp = self.free((h @ p.ravel()).reshape(shape))
             self.products += 1
-            bend = float((p * hp).sum())
-            metric = curvature[:, None] * p
-            pp, xp = float((p * metric).sum()), float((x * metric).sum())
+            bend = dot(p, hp)
             if abs(bend) < LEVEL * pp and size > 0:  # turns of a round measure, say: nothing to gain
                 break
             length = rz / bend if bend > 0 else np.inf
-            if not size**2 + 2 * length * xp + length**2 * pp < self.bound**2:  # to the border
+            border = not size**2 + 2 * length * xp + length**2 * pp < self.bound**2
+            if border:
                 length = (-xp + np.sqrt(xp**2 + pp * (self.bound**2 - size**2))) / pp
-                x, hx, size = x + length * p, hx + length * hp, self.bound
+            x += length * p
+            r += length * hp
+            if border:
+                size = self.bound
                 break
-            x, hx, r = x + length * p, hx + length * hp, r + length * hp
-            size = float(np.sqrt((x * x * curvature[:, None]).sum()))
-            z = scaled(r, curvature)
-            before, rz = rz, float((r * z).sum())
+            size = float(np.sqrt(size**2 + 2 * length * xp + length**2 * pp))
+            z = r * inverse
+            before, rz = rz, dot(r, z)
             if np.sqrt(rz) <= enough:
                 break
-            p = rz / before * p - z
-        return x, size, -float((x * (now.gradient + 0.5 * hx)).sum())
+            share = rz / before
+            xp, pp = share * (xp + length * pp), rz + share**2 * pp
+            p *= share
+            p -= z
+        return x, size, -0.5 * dot(x, now.gradient + r)
 
     def free(self, v: Array) -> Array:
         """Leave out what moves all sites alike, where that changes nothing."""
@@ -94,24 +98,34 @@ def gain(now: Point, new: Point) -> float:
 
 
 class Auto:
-    """L-BFGS into a basin, Newton's method in it."""
+    """L-BFGS into a basin, Newton's method in it; back to L-BFGS where a step of Newton's does not halve the residual.
+
+    Far from a minimum of many sites the trust region leads from one saddle to the next, and each step costs as much as
+    ten of L-BFGS.
+    """
 
     def __init__(self, land: Landscape, switch: float = 2e-3) -> None:
-        self.first, self.second, self.switch = LBFGS(land), Newton(land), switch
-        self.newton = False
+        self.land, self.first, self.second, self.switch = land, LBFGS(land), Newton(land), switch
+        self.newton = self.stuck = False
+        self.entry = self.before = np.inf  # residuals where Newton's method began, and of the last step
 
     def next(self, now: Point) -> Point | None:
-        """Step; once Newton's method has begun it goes on."""
-        self.newton = self.newton or now.residual < self.switch
+        """Step."""
+        if self.newton and not self.stuck and now.residual > 0.5 * self.before:
+            self.switch = self.entry / 4
+            self.forget()
+        if not self.newton and now.residual < self.switch:
+            self.newton, self.entry, self.before = True, now.residual, np.inf
         if not self.newton:
             new = self.first.next(now)
             if new is not None:
                 return new
-            self.newton = True
+            self.newton = self.stuck = True
+        self.before = now.residual
         return self.second.next(now)
 
     def forget(self) -> None:
         """Begin anew."""
         self.first.forget()
         self.second.forget()
-        self.newton = False
+        self.newton = self.stuck = False

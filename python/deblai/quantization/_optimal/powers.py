@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .._laguerre import laguerre
-from .hessian import blocks
+from .hessian import blocks, couplings
 from .landscape import Array, Domain, Point
 
 CHUNK = 20_000  # edges at once
@@ -45,14 +45,11 @@ class Powers(Domain):
 
         def hessian() -> Any:
             f = c.facets()
-            inner = np.asarray(f.across) >= 0
             border = density * p * e.first[:, :, None] * e.normal[:, None, :]
             own = np.stack([np.bincount(cell, border[:, i, j], minlength=n) for i in (0, 1) for j in (0, 1)], 1)
-            offset = np.asarray(f.offset)[inner]
-            scale = (density * p / np.hypot(*offset.T))[:, None, None]
-            second = e.second()[inner]
-            mixed = scale * (second - e.first[inner][:, :, None] * offset[:, None, :])
-            return blocks(own.reshape(n, 2, 2), cell[inner], np.asarray(f.across)[inner], -scale * second, mixed)
+            return blocks(
+                own.reshape(n, 2, 2), cell, np.asarray(f.across), *couplings(f, e.first, e.second(), density * p)
+            )
 
         mass = np.asarray(c.mass)
         return Point(sites, p, mass / mass.sum(), each, gradient, curvature, hessian)

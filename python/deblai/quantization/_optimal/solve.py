@@ -65,7 +65,7 @@ class SpaceSolver:
         self.dim, self.measure = measure.dim, measure
         self.land = self._landscape()
         self.first = None if init is None else self._sites(self.library.numpy(init))
-        self.start = starts.starter(measure, count, options.init if named else None)
+        self.start = self._starter(options.init if named else None)
         self.plan = _backend.plan(OPERATION, "cpu")
         self.found: list[Found] = []
         self.steps = 0
@@ -96,13 +96,16 @@ class SpaceSolver:
             raise errors.InvalidValue(f"[{OPERATION}] init: expected finite values, got nan, inf or more than 1e100")
         return sites
 
+    def _starter(self, init: str | None) -> Callable[[np.random.Generator], Array]:
+        return starts.starter(self.land, self.count, init, self.given is None)
+
     def run(self) -> None:
         """Descend from each start."""
         rng, named = self.options.rng, self.options.init
         self._descend(self.start(rng) if self.first is None else self.first)
         again = self.start
         if self.first is not None or named in starts.CELLS:
-            again = starts.starter(self.measure, self.count, None)
+            again = self._starter(None)
         for _ in range(self.options.restarts):
             if self.found[-1].stopped or self.certified(self.found[-1]):
                 return

@@ -9,12 +9,10 @@ from typing import Any
 import numpy as np
 
 from ... import errors
-from ..._array import NUMPY
 from .._draws import draw
-from .._samples import SampleSource
-from .landscape import OPERATION, Array
+from .landscape import OPERATION, Array, Landscape
+from .refined import FEW, refined, seeds
 
-DRAWS = 10  # of each site, among which k-means++ chooses
 MANY = 10_000  # sites; more are drawn at random, k-means++ takes time in their square
 
 Site = tuple[float, ...]
@@ -31,21 +29,21 @@ CELLS: dict[
 
 def names(dim: int) -> tuple[str, ...]:
     """Return the starts that have a name in a dimension."""
-    return ("random", "k-means++", *(name for name, (cell, _) in CELLS.items() if len(cell[0]) == dim))
+    return ("random", "k-means++", "refined", *(name for name, (cell, _) in CELLS.items() if len(cell[0]) == dim))
 
 
-def starter(measure: Any, count: int, init: str | None) -> Callable[[np.random.Generator], Array]:
+def starter(land: Landscape, count: int, init: str | None, free: bool) -> Callable[[np.random.Generator], Array]:
     """Return what makes starts of a name; the default depends on how many sites there are."""
+    measure = land.measure
     if init in CELLS:
         sites = lattice(measure, count, init)
         return lambda rng: sites
+    if init == "refined" and not free:
+        raise errors.InvalidValue(f"[{OPERATION}] init: expected weights='free' for init='refined'")
+    if init == "refined" or (init is None and free and count > FEW):
+        return lambda rng: refined(land, count, rng)
     plain = init == "random" or (init is None and count > MANY)
     return lambda rng: draw(OPERATION, measure, count, rng) if plain else seeds(measure, count, rng)
-
-
-def seeds(measure: Any, count: int, rng: np.random.Generator) -> Array:
-    """Choose by k-means++ among points of the density."""
-    return SampleSource(NUMPY, draw(OPERATION, measure, DRAWS * count, rng), None, count).seeds(count, rng)
 
 
 def lattice(measure: Any, count: int, name: str) -> Array:
