@@ -13,6 +13,7 @@ pytest.importorskip("scipy.sparse")
 
 SQUARE = UniformBox((0, 0), (1, 1))
 CUBE = UniformBox((0, 0, 0), (1, 1, 1))
+VOXELS = Grid(np.random.default_rng(0).random((3, 2, 3)) + 0.1, (0,) * 3, (1,) * 3)
 HEXAGON = 5 / (18 * np.sqrt(3))  # row 9: no energy is below HEXAGON A / N (Fejes Toth)
 TORUS = UniformBox((0, 0), (4, 2 * np.sqrt(3)))  # of 16 sites a distance 1 apart
 VALUES = np.random.default_rng(5).random((7, 5))
@@ -257,7 +258,7 @@ def test_reference():
 
 
 @pytest.mark.parametrize("periodic", [False, True])
-@pytest.mark.parametrize("measure", [SQUARE, Grid(VALUES, (-1, 0), (1, 3))])
+@pytest.mark.parametrize("measure", [SQUARE, Grid(VALUES, (-1, 0), (1, 3)), CUBE, VOXELS])
 def test_derivatives_for_given_weights(measure, periodic):
     """The envelope theorem, and the Hessian with what the potentials add to it, by differences."""
     from deblai.quantization._optimal.transports import Transports
@@ -265,7 +266,7 @@ def test_derivatives_for_given_weights(measure, periodic):
     rng = np.random.default_rng(1)
     wanted = rng.random(6) + 1
     land = Transports(measure, periodic, wanted / wanted.sum(), 1e-12)
-    point = land.at(np.array(measure.lower) + rng.random((6, 2)) * np.subtract(measure.upper, measure.lower))
+    point = land.at(np.array(measure.lower) + rng.random((6, measure.dim)) * np.subtract(measure.upper, measure.lower))
     differences(land, point)
 
 
@@ -346,6 +347,24 @@ def test_given_weights():
     assert lattice.energy == pytest.approx(HEXAGON * TORUS.volume / 16, rel=1e-12)
     assert lattice.stability.morse_index == 0
     assert lattice.stability.translations == 2
+
+
+def test_given_weights_in_space():
+    """Row 11: body-centred cubes have equal weights, and are a minimum; octants of a cube; voxels."""
+    box = UniformBox((0,) * 3, (2,) * 3)
+    r = quantize(box, 16, periodic=True, init="bcc", weights="uniform")
+    assert r.energy == pytest.approx(3 * 19 / (192 * 2 ** (1 / 3)) * 0.5 ** (2 / 3), rel=1e-13)
+    assert (r.n_iter, r.stability.morse_index, r.stability.translations) == (0, 0, 3)
+    octants = np.indices((2, 2, 2)).reshape(3, -1).T * 0.5 + 0.25
+    moved = octants + 0.04 * np.random.default_rng(0).standard_normal((8, 3))
+    r = quantize(CUBE, 8, init=moved, weights="uniform")
+    assert r.energy == pytest.approx(1 / 16, rel=1e-13)
+    assert r.stability.morse_index == 0
+    np.testing.assert_allclose(r.sites, octants, atol=1e-10)
+    r = quantize(VOXELS, 5, weights=[1.0, 2, 3, 4, 5], rng=0)
+    found = deblai.quantization.semidiscrete(VOXELS, r.sites, r.weights, tol=1e-11)
+    assert r.energy == pytest.approx(found.value, rel=1e-12)
+    np.testing.assert_allclose(found.centroids, r.sites, atol=1e-9)
 
 
 @pytest.mark.parametrize(("n", "energy"), [(2, 2 - 2 / np.pi), (3, 0.9257041341), (4, 0.7267604553), (5, 0.6144835088)])

@@ -66,9 +66,9 @@ def quantize(
         H_{ij} = \tfrac{2}{d_{ij}} \int_{\Gamma_{ij}} (x - y_i)(x - y_j)^T \rho, \quad
         H_{ii} = 2 m_i I - \sum_j \tfrac{2}{d_{ij}} \int_{\Gamma_{ij}} (x - y_i)(x - y_i)^T \rho.
 
-    The energy of given weights in the plane is :math:`W_2^2` as `semidiscrete` finds it, with the potentials of the
-    step before to begin with. Its gradient is that above with the cells of transport; with A the second derivatives in
-    sites for fixed potentials, B the mixed ones and L the Laplacian of masses, its Hessian is
+    The energy of given weights in the plane and in space is :math:`W_2^2` as `semidiscrete` finds it, with the
+    potentials of the step before to begin with. Its gradient is that above with the cells of transport; with A the
+    second derivatives in sites for fixed potentials, B the mixed ones and L the Laplacian of masses, its Hessian is
     :math:`A + B L^+ B^T`. For p other than 2 energy, gradient and Hessian of a uniform density are integrals of
     :math:`r^{p-2}` along edges, by the divergence theorem.
 
@@ -86,7 +86,7 @@ def quantize(
     weights : {"free", "uniform"} or array (n_sites,), default "free"
         Weights of the sites: the best ones, 1/N, or given ones, positive and divided by their sum: in the order of
         `init`, on the line of the sites from left to right. (Other orders may have less energy; which is best is not
-        searched.) In space they are free.
+        searched.) In the plane and in space for what `semidiscrete` takes.
     periodic : bool, default False
         Take the box as a torus; in the plane and in space.
     method : {"auto", "newton", "lbfgs", "anderson", "lloyd"}, default "auto"

@@ -74,8 +74,6 @@ class SpaceSolver:
         if self.given is not None:
             if self.p != 2:
                 raise errors.InvalidValue(f"[{OPERATION}] p: expected 2 with given weights, got {self.p:g}")
-            if self.dim != 2:
-                raise errors.InvalidValue(f"[{OPERATION}] weights: expected 'free' in space")
             return Transports(self.measure, self.options.periodic, self.given, self.options.tol)
         if self.p == 2:
             return Squares(self.measure, self.options.periodic)
