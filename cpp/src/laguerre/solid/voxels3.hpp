@@ -1,5 +1,5 @@
 // Integrals over convex polyhedra and their facets of a density that is constant on the cells (voxels) of a grid.
-//   int_V f drho = sum over facets of int F(x, y, z) n_x dA,  F = int f rho dx from the column's first voxel in V
+//   int_V f drho = sum over facets of int F(x, y, z) n_x dA,  F = int f rho dx from where the column begins in V
 // so that facets alone are cut, by the planes of the grid; what lies between them is summed along columns of constant
 // (y, z). Work: the voxels that facets cross, and an addition for each that lies inside.
 #pragma once
@@ -203,7 +203,8 @@ private:
         }
     }
 
-    // int rho dt, int t rho dt and int t^2 rho dt from the column's first voxel to the lower plane of each.
+    // int rho dt, int t rho dt and int t^2 rho dt from the column's lowest point to the lower plane of each voxel: of
+    // the first to that point itself, for voxels may be much larger than cells.
     struct Below {
         double density, at, zero, one, two;
     };
@@ -217,7 +218,7 @@ private:
             }
         const Range r = range(0, low, high);
         below_.clear();
-        Below at{0, plane(0, r.first), 0, 0, 0};
+        Below at{0, low, 0, 0, 0};
         for (index_t i = r.first; i <= r.last; ++i) {
             const double next = plane(0, i + 1), w = next - at.at;
             at.density = of(i, piece_[head].j, piece_[head].k);
