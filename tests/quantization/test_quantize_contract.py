@@ -4,7 +4,7 @@ import deblai
 import numpy as np
 import pytest
 from deblai.errors import InvalidType, InvalidValue
-from deblai.measures import Grid, Law, Samples, UniformBox
+from deblai.measures import Gaussian, Grid, Law, Samples, UniformBox
 from deblai.quantization import lloyd, quantize
 
 stats = pytest.importorskip("scipy.stats")
@@ -48,6 +48,12 @@ BAD = [
     ({"measure": Grid(np.ones((2, 2)), (0, 0), (1, 1)), "p": 3}, InvalidValue, "p: expected 2 but for a UniformBox"),
     ({"measure": SQUARE, "p": 3, "weights": "uniform"}, InvalidValue, "p: expected 2 with given weights, got 3"),
     ({"measure": UniformBox((0,) * 4, (1,) * 4)}, InvalidValue, "measure: expected 2 or 3 dimensions, got 4"),
+    ({"measure": SQUARE, "p": 999}, InvalidValue, "p: expected powers of distances that floats can hold"),
+    ({"measure": Gaussian([0.0, 0.0]), "weights": "uniform"}, InvalidValue, "weights: expected 'free' but for a Unif"),
+    ({"measure": SQUARE, "weights": [1e-300, 1, 1]}, InvalidValue, "weights: expected what cells can hold but for ro"),
+    ({"measure": SQUARE, "weights": "uniform", "init": np.ones((3, 2))}, InvalidValue, "init: expected distinct pl"),
+    ({"measure": POINTS, "n_sites": 5000}, InvalidValue, "n_sites: expected at most the"),
+    ({"measure": POINTS, "periodic": True}, InvalidValue, "periodic: expected False for samples"),
     ({"measure": SQUARE, "init": "bcc"}, InvalidValue, "init: expected one of .'random', 'k-means..', 'square', 'tri"),
     ({"measure": SQUARE, "init": "triangular"}, InvalidValue, "init: expected a multiple of 2 sites for init='tri"),
     ({"measure": SQUARE, "init": np.zeros((2, 2))}, InvalidValue, r"init: expected shape \(3, 2\) to match n_sites"),

@@ -86,7 +86,7 @@ def quantize(
     weights : {"free", "uniform"} or array (n_sites,), default "free"
         Weights of the sites: the best ones, 1/N, or given ones, positive and divided by their sum: in the order of
         `init`, on the line of the sites from left to right. (Other orders may have less energy; which is best is not
-        searched.) In space they are free.
+        searched.) In the plane they are free but for a UniformBox and a Grid, in space always.
     periodic : bool, default False
         Take the box as a torus; in the plane and in space.
     method : {"auto", "newton", "lbfgs", "anderson", "lloyd"}, default "auto"
