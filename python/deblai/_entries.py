@@ -19,7 +19,7 @@ def host(operation: str, name: str, x: Any, integers: bool = False) -> Array:
         raise errors.InvalidType(f"[{operation}] {name}: expected an array of numbers, got {x!r}")
     try:
         given = library.numpy(x) if library else np.asarray(x)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, NotImplementedError) as error:  # the last of tensors without entries
         raise errors.InvalidType(
             f"[{operation}] {name}: expected an array of numbers, got {type(x).__name__}"
         ) from error

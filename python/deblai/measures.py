@@ -184,7 +184,12 @@ class Grid:
         """
         operation = "measures.Grid.from_image"
         library = library_of(image) or NUMPY
-        pixels = library.numpy(image) if library_of(image) else np.asarray(image)
+        try:
+            pixels = library.numpy(image) if library_of(image) else np.asarray(image)
+        except (TypeError, ValueError, NotImplementedError) as error:
+            raise errors.InvalidType(
+                f"[{operation}] image: expected an array of pixels, got {type(image).__name__}"
+            ) from error
         if pixels.dtype not in (np.uint8, np.float32, np.float64):
             raise errors.InvalidType(f"[{operation}] image: expected uint8, float32 or float64, got {pixels.dtype}")
         if pixels.ndim not in (2, 3) or 0 in pixels.shape or (pixels.ndim == 3 and pixels.shape[2] not in (1, 3, 4)):

@@ -74,6 +74,7 @@ def test_colours():
         (lambda: Grid.from_image(np.ones((2, 2, 2))), InvalidValue, r"from_image\] image: expected shape"),
         (lambda: Grid.from_image(np.full((2, 2), 2.0)), InvalidValue, r"from_image\] image: expected floats in"),
         (lambda: Grid.from_image(np.full((2, 2), NAN)), InvalidValue, r"from_image\] image: expected floats in"),
+        (lambda: Grid.from_image([[1], [2, 3]]), InvalidType, r"from_image\] image: expected an array of pix"),
         (lambda: Samples([[0.0, NAN]]), InvalidValue, r"Samples\] x: expected finite values"),
         (lambda: Samples([0.0], [1.0, 2.0]), InvalidValue, r"Samples\] weights: expected 1 values to match x"),
         (lambda: Samples([0.0], [-1.0]), InvalidValue, r"Samples\] weights: expected finite nonnegative weights"),

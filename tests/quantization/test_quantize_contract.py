@@ -4,7 +4,7 @@ import deblai
 import numpy as np
 import pytest
 from deblai.errors import InvalidType, InvalidValue
-from deblai.measures import Grid, Law, Samples, UniformBox
+from deblai.measures import Gaussian, Grid, Law, Samples, UniformBox
 from deblai.quantization import lloyd, quantize
 
 stats = pytest.importorskip("scipy.stats")
@@ -53,6 +53,11 @@ BAD = [
         InvalidValue,
         "init: expected one of .'random', 'k-means..', 'refined', 'square'",
     ),
+    ({"measure": SQUARE, "p": 999}, InvalidValue, "p: expected powers of distances that floats can hold"),
+    ({"measure": SQUARE, "weights": [1e-300, 1, 1]}, InvalidValue, "weights: expected what cells can hold but for ro"),
+    ({"measure": SQUARE, "weights": "uniform", "init": np.ones((3, 2))}, InvalidValue, "init: expected distinct pl"),
+    ({"measure": POINTS, "n_sites": 5000}, InvalidValue, "n_sites: expected at most the"),
+    ({"measure": POINTS, "periodic": True}, InvalidValue, "periodic: expected False for samples"),
     ({"measure": SQUARE, "init": "triangular"}, InvalidValue, "init: expected a multiple of 2 sites for init='tri"),
     ({"measure": SQUARE, "init": np.zeros((2, 2))}, InvalidValue, r"init: expected shape \(3, 2\) to match n_sites"),
     ({"measure": SQUARE, "init": np.full((3, 2), np.nan)}, InvalidValue, "init: expected finite values"),

@@ -83,6 +83,12 @@ DEBLAI_HD bool hidden_by(const Scene& scene, index_t place, index_t other) {
     return its.psi[l] > mine.psi[k] || (its.psi[l] == mine.psi[k] && scene.id[other] < scene.id[place]);
 }
 
+// The site that has the cell at the point of the one at `place`: the Tree has put it first.
+DEBLAI_HD index_t owner(const Scene& scene, index_t place) {
+    while (hidden_by(scene, place, place - 1)) --place;
+    return place;
+}
+
 // Square of the distance for a first round: of the size of the smallest box around a leaf that has one.
 DEBLAI_HD double first_round2(const Scene& scene, index_t place) {
     index_t child = place / lanes;

@@ -128,6 +128,12 @@ DEBLAI_HD bool hidden_by(const Scene& scene, index_t place, index_t other) {
     return its.psi[l] > mine.psi[k] || (its.psi[l] == mine.psi[k] && scene.id[other] < scene.id[place]);
 }
 
+// The site that has the cell at the point of the one at `place`: the Tree has put it first.
+DEBLAI_HD index_t owner(const Scene& scene, index_t place) {
+    while (hidden_by(scene, place, place - 1)) --place;
+    return place;
+}
+
 // From the site at `place` to the image of the site at `other` whose bisector the edge from a to b lies on: the one to
 // whose line both ends are nearest.
 DEBLAI_HD Point across(const Scene& scene, index_t place, index_t other, Point a, Point b) {

@@ -45,7 +45,7 @@ index_t polygons(const Problem<T>& q, Vector<const std::int64_t> offsets, Matrix
         const index_t i = run.scene().id[place], other = p.label[k];
         vertices(row, 0) = static_cast<T>(static_cast<double>(q.sites(i, 0)) + p.x[k]);
         vertices(row, 1) = static_cast<T>(static_cast<double>(q.sites(i, 1)) + p.y[k]);
-        neighbours(row) = other < 0 ? -1 : run.scene().id[other];
+        neighbours(row) = other < 0 ? -1 : run.scene().id[owner(run.scene(), other)];
     });
 }
 

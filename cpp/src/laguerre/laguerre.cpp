@@ -41,7 +41,7 @@ public:
             const Point a{p.x[k], p.y[k]}, b{p.x[l], p.y[l]}, d = across(scene, place, other, a, b);
             const double ex = b.x - a.x, ey = b.y - a.y, twice = 2 * std::sqrt(d.x * d.x + d.y * d.y);
             const double bare = scene.pixels.uniform * std::sqrt(ex * ex + ey * ey) / twice;
-            found.push_back({scene.id[other], facet.along(a, b).mass / twice, bare});
+            found.push_back({scene.id[owner(scene, other)], facet.along(a, b).mass / twice, bare});
             ++row.count;
         }
     }

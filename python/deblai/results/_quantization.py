@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -189,7 +190,11 @@ class Cells:
 
     def _range(self, i: int) -> slice:
         n = self.mass.shape[0]
-        if not 0 <= i < n:
+        try:
+            inside = not isinstance(i, bool) and 0 <= operator.index(i) < n
+        except TypeError:
+            inside = False
+        if not inside:
             raise errors.InvalidValue(f"[quantization.laguerre] i: expected a cell from 0 to {n - 1}, got {i!r}")
         return slice(int(self.offsets[i]), int(self.offsets[i + 1]))
 

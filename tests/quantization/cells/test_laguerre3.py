@@ -116,6 +116,21 @@ def test_duplicates(periodic):
     assert [bool(cells.empty[i]) for i in same] == [i != 7 for i in same]
 
 
+@pytest.mark.parametrize("periodic", [False, True])
+def test_neighbours_of_duplicates(periodic):
+    """Across a facet is the site that has the cell, however many others are there: masses change by no others."""
+    rng = np.random.default_rng(3)
+    order = rng.permutation(270)
+    sites = np.tile(rng.random((30, 3)), (9, 1))[order]
+    cells = laguerre(sites, periodic=periodic)
+    f = cells.facets()
+    assert np.array_equal(f.across, cells.neighbours)
+    assert not cells.empty[f.across[f.across >= 0]].any()
+    owner = np.flatnonzero(~cells.empty)
+    expected = laguerre(sites[owner], periodic=periodic).laplacian().toarray()
+    np.testing.assert_allclose(cells.laplacian().toarray()[np.ix_(owner, owner)], expected, atol=1e-12)
+
+
 def test_all_sites_equal():
     """One cell holds all, whatever the number."""
     for n in (1, 2, 9, 1000):

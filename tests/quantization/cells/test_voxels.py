@@ -57,6 +57,18 @@ def test_equal_voxels_are_a_box(periodic):
         np.testing.assert_allclose(one, other, atol=1e-13)
 
 
+def test_cells_much_smaller_than_voxels():
+    """Masses, means and moments keep their digits, relative to the size of the cell."""
+    rng = np.random.default_rng(1)
+    sites = np.concatenate([0.5 + 1e-5 * rng.random((40, 3)), rng.random((20, 3))])
+    cells = laguerre(sites, measure=Grid(np.ones((4, 5, 3)), (0, 0, 0), (1, 1, 1)))
+    expected = laguerre(sites)
+    for name in ("mass", "second_moment"):
+        np.testing.assert_allclose(getattr(cells, name), getattr(expected, name), rtol=1e-10, err_msg=name)
+    size = np.cbrt(expected.mass)[:, None]
+    np.testing.assert_allclose(cells.centroid / size, expected.centroid / size, rtol=0, atol=1e-10)
+
+
 def test_one_cell_is_the_whole():
     """Moments of a grid in closed form, also of one far away from its site, and on a torus of any origin."""
     measure = density((30, 20, 40))

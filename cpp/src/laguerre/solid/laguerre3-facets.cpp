@@ -88,7 +88,7 @@ index_t polyhedra(const Problem<T>& q, const Polyhedra<T>& out, const Control& c
         for (std::size_t f = 0; f < p.facets().size(); ++f) {
             const Polytope::Facet& facet = p.facets()[f];
             const index_t row = begin(i, 1) + static_cast<index_t>(f);
-            out.neighbours(row) = facet.label < 0 ? -1 : run.scene().id[facet.label];
+            out.neighbours(row) = facet.label < 0 ? -1 : run.scene().id[owner(run.scene(), facet.label)];
             out.areas(row) = static_cast<T>(facet.area);
             out.facet_offsets(row + 1) = begin(i, 2) + static_cast<index_t>(p.end(f));
         }
@@ -119,7 +119,7 @@ index_t facets(const Problem<T>& q, Matrix<const std::int64_t> begin, const Face
             const FacetMoments3 sum = run.integral(place, normal, worker);
             const std::int64_t label = p.facets()[f].label;
             const Point3 d = label < 0 ? Point3{0, 0, 0} : across(scene, place, label, ring, normal);
-            out.write(begin(i, 1) + static_cast<index_t>(f), label < 0 ? -1 : scene.id[label], sum, d);
+            out.write(begin(i, 1) + static_cast<index_t>(f), label < 0 ? -1 : scene.id[owner(scene, label)], sum, d);
         }
     });
 }

@@ -65,12 +65,13 @@ public:
     Order(const Sites<T>& sites, Entry* other, Team& team) : sites_(sites), other_(other), team_(team) {}
 
     void sort(Entry* entry, index_t count) {
-        if (count <= lanes) return;
+        if (count <= lanes) return group(entry, count);
         const Box box = bounds(entry, count);
         const int levels =
             std::clamp(static_cast<int>(std::bit_width(static_cast<std::uint64_t>(count))) / 3 + 2, 3, 10);
         const double scale = std::ldexp(1.0, levels) / box.size(), most = std::ldexp(1.0, levels) - 1;
-        if (!(scale < infinity) || team_.stopped()) return;  // one point
+        if (team_.stopped()) return;
+        if (!(scale < infinity)) return group(entry, count);  // one point
         each_task(count, [&](index_t begin, index_t end) {
             for (index_t i = begin; i < end; ++i) {
                 double p[3];
@@ -84,11 +85,24 @@ public:
         radix_sort(entry, other_, count, 3 * levels);
         for (index_t i = 0, end = 0; i < count; i = end) {
             while (end < count && key_of(entry[end]) == key_of(entry[i])) ++end;
-            if (end - i > 2 * lanes) sort(entry + i, end - i);
+            if (end - i > 1) end - i > 2 * lanes ? sort(entry + i, end - i) : group(entry + i, end - i);
         }
     }
 
 private:
+    // Sites at one point follow one another, first the one that has the cell; see hidden_by.
+    void group(Entry* entry, index_t count) const {
+        std::sort(entry, entry + count, [this](Entry a, Entry b) {
+            double p[3], q[3];
+            sites_.get(site_of(a), p);
+            sites_.get(site_of(b), q);
+            for (int k = 0; k < 3; ++k)
+                if (p[k] != q[k]) return p[k] < q[k];
+            const double psi = sites_.psi(site_of(a)), other = sites_.psi(site_of(b));
+            return psi != other ? psi > other : site_of(a) < site_of(b);
+        });
+    }
+
     template <class F>
     void each_task(index_t count, const F& f) {
         if (count <= site_task) return f(0, count);

@@ -1,5 +1,5 @@
 // Integrals over convex polyhedra and their facets of a density that is constant on the cells (voxels) of a grid.
-//   int_V f drho = sum over facets of int F(x, y, z) n_x dA,  F = int f rho dx from the column's first voxel in V
+//   int_V f drho = sum over facets of int F(x, y, z) n_x dA,  F = int f rho dx from where the column begins in V
 // so that facets alone are cut, by the planes of the grid; what lies between them is summed along columns of constant
 // (y, z). Work: the voxels that facets cross, and an addition for each that lies inside.
 #pragma once
@@ -203,7 +203,8 @@ private:
         }
     }
 
-    // int rho dt, int t rho dt and int t^2 rho dt from the column's first voxel to the lower plane of each.
+    // int rho dt, int t rho dt and int t^2 rho dt from the column's lowest point to the lower plane of each voxel: of
+    // the first to that point itself, for voxels may be much larger than cells.
     struct Below {
         double density, at, zero, one, two;
     };
@@ -217,7 +218,7 @@ private:
             }
         const Range r = range(0, low, high);
         below_.clear();
-        Below at{0, plane(0, r.first), 0, 0, 0};
+        Below at{0, low, 0, 0, 0};
         for (index_t i = r.first; i <= r.last; ++i) {
             const double next = plane(0, i + 1), w = next - at.at;
             at.density = of(i, piece_[head].j, piece_[head].k);
@@ -228,17 +229,19 @@ private:
             at.at = next;
         }
         if (at.zero == 0) return;
+        const double before = below_[0].density * (low - plane(0, r.first));
         for (std::ptrdiff_t n = head; n >= 0; n = piece_[n].next)
             each_voxel(piece_[n], [&](index_t i, const std::vector<Point3>& part) {
                 const Below& b = below_[std::min(std::max(i, r.first), r.last) - r.first];
                 for (std::size_t c = 1; c + 1 < part.size(); ++c)
-                    add_triangle(part[0], part[c], part[c + 1], b, sum, all);
+                    add_triangle(part[0], part[c], part[c + 1], b, before, sum, all);
             });
     }
 
     // The integral over a triangle of F n_x dA, that is dy dz: polynomials of degree three by their central moments.
-    static void add_triangle(const Point3& a, const Point3& b, const Point3& c, const Below& f, Moments3& sum,
-                             double& all) {
+    // `before` is the integral of the density in the first voxel up to where the column begins.
+    static void add_triangle(const Point3& a, const Point3& b, const Point3& c, const Below& f, double before,
+                             Moments3& sum, double& all) {
         const double area = 0.5 * ((b.y - a.y) * (c.z - a.z) - (b.z - a.z) * (c.y - a.y));
         const Point3 m = (1.0 / 3) * (a + b + c), e[3] = {a - m, b - m, c - m};
         double xx = 0, xy = 0, xz = 0, yy = 0, zz = 0, xxx = 0, xyy = 0, xzz = 0;
@@ -258,7 +261,7 @@ private:
         sum.second +=
             area * (f.two + f.density * (f.at * (u * f.at + u2) + u3 / 3) + (m.y * m.y + yy + m.z * m.z + zz) * mean +
                     f.density * (2 * (m.y * xy + m.z * xz) + xyy + xzz));
-        all += std::abs(area * mean);
+        all += std::abs(area * (before + mean));
     }
 
     // Of the voxel that holds a part, or the mean of both sides where it lies on a plane of the grid.

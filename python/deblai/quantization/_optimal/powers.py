@@ -69,8 +69,9 @@ class Edges:
         scale = np.maximum(np.abs(self.height), np.where(reach > 0, 1e-8 * reach, 1.0))
         radius = [np.hypot(self.height, t) for t in ends]
         low, high = (t / scale for t in ends)
-        parts = [_cosh(low[k : k + CHUNK], high[k : k + CHUNK], p) for k in range(0, len(v0), CHUNK)]
-        self.b0 = np.concatenate(parts) * scale ** (p - 1)
+        some = [slice(k, k + CHUNK) for k in range(0, len(v0), CHUNK)]
+        parts = [_cosh(low[k], high[k], scale[k], p) for k in some]
+        self.b0 = np.concatenate(parts)
         self.b1 = (radius[1] ** p - radius[0] ** p) / p
         rise = ends[1] * radius[1] ** p - ends[0] * radius[0] ** p
         self.b2 = (rise - self.height**2 * self.b0) / (1 + p)
@@ -88,8 +89,10 @@ class Edges:
         )
 
 
-def _cosh(a: Array, b: Array, p: float) -> Array:
-    """Return the integral of (1 + u^2)^((p-2)/2) from a to b: with u = sinh s, of cosh^(p-1), by rules of Gauss.
+def _cosh(a: Array, b: Array, scale: Array, p: float) -> Array:
+    """Return scale^(p-1) times the integral of (1 + u^2)^((p-2)/2) from a to b, by rules of Gauss.
+
+    With u = sinh s it is that of (scale cosh s)^(p-1), in which nothing is larger than the distances.
 
     The integrand is analytic where |Im s| < pi/2: on pieces of length 2 the error of 16 nodes is below 1e-16.
     """
@@ -99,7 +102,7 @@ def _cosh(a: Array, b: Array, p: float) -> Array:
     total = np.zeros(len(a))
     for k in range(pieces):
         middle = low + (2 * k + 1) * half
-        total += np.cosh(middle[:, None] + half[:, None] * NODES) ** (p - 1) @ WEIGHTS
+        total += (scale[:, None] * np.cosh(middle[:, None] + half[:, None] * NODES)) ** (p - 1) @ WEIGHTS
     return np.asarray(half * total)
 
 

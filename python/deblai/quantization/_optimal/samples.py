@@ -60,4 +60,7 @@ def best_of_lloyd(
         if stop.result is not None:
             runs.append(stop.result)
         raise errors.Interrupted(f"[{OPERATION}] interrupted in start {k}", best() if runs else None) from None
+    except errors.DeblaiError as error:
+        text = str(error).replace("[quantization.lloyd] x:", "[quantization.lloyd] measure:")
+        raise type(error)(text.replace("[quantization.lloyd]", f"[{OPERATION}]")) from None
     return best()

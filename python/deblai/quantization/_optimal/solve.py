@@ -104,15 +104,30 @@ class SpaceSolver:
         again = self.start
         if self.first is not None or named in starts.CELLS:
             again = self._starter(None)
+        if not self.found:
+            assert self.given is not None  # others always have cells
+            raise errors.InvalidValue(
+                f"[{OPERATION}] weights: expected what cells can hold but for rounding, got {self.given.min():.1e} to "
+                f"{self.given.max():.1e} of the whole"
+            )
         for _ in range(self.options.restarts):
             if self.found[-1].stopped or self.certified(self.found[-1]):
                 return
             self._descend(again(rng))
 
+    def _require_range(self, now: Point) -> None:
+        """Raise where the squares of forces are beyond floats."""
+        if not 1e-130 < (now.mass * now.radius ** (self.p - 1)).max() < 1e130:
+            raise errors.InvalidValue(
+                f"[{OPERATION}] p: expected powers of distances that floats can hold, got an energy of "
+                f"{now.energy:.1e} for p = {self.p:g}; rescale the measure"
+            )
+
     def _descend(self, sites: Array) -> None:
         descent = Descent(self.land, self.options.tol, self.options.max_iter, self.options.rng)
 
         def called(step: int, now: Point) -> bool | None:
+            self._require_range(now)
             if self.callback is None:
                 return None
             found: bool | None = self.callback(step, self.export(now.sites), now.energy, now.residual)
