@@ -98,11 +98,12 @@ def semidiscrete(
     -----
     It begins with cells that are never empty: each coordinate of the sites is rearranged to that of a product inside of
     the domain, which is a convex potential wherever the sites are, and followed as the density goes from that product
-    to its own. A step t is halved until every cell has at least half of the smallest
-    mass at the start or wanted, and the error of the masses is at most 1 - t/2 of what it was. Where the measure has
-    holes, they are filled at first. Systems are solved by conjugate gradients with smoothed aggregation. Results do not
-    depend on the number of threads, to the bit. In the plane a step begins with the neighbours of the one before, and
-    areas that add up to the whole show that nothing is missing. Memory: about 1.5 KB a site, 5 KB in space.
+    to its own. A step t is halved until every cell has at least half of the smallest mass at the start or wanted, and
+    the error of the masses is at most 1 - t/2 of what it was. Where the measure has holes, they are filled at first;
+    many sites of the plane begin with the smooth potential of a lattice. Systems are solved by conjugate gradients with
+    smoothed aggregation. Results do not depend on the number of threads, to the bit. In the plane a step begins with
+    the neighbours of the one before, and areas that add up to the whole show that nothing is missing. Memory: about 1.5
+    KB a site, 5 KB in space.
 
     References
     ----------

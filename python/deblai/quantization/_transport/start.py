@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .coarse import smooth
 from .diagram import Scene
 from .frame import between, frame
 
@@ -51,13 +52,16 @@ def filled(scene: Scene, wanted: Array, psi: Array, max_iter: int) -> Array:
     The start suits a product of marginals, whatever the density is. Newton's method follows as the density goes from
     that product to its own: first cells are made equal where that is local, then they are moved. Where the density has
     holes the share of the product, which has none, falls until it is less than what is wanted: a cell that has its mass
-    under the mixture has some of the density's own then.
+    under the mixture has some of the density's own then. Many sites begin with the smooth potential of a few.
     """
     from .newton import Newton  # its states are this module's
 
     mixed = between(scene)
     if mixed is None:
         return psi
+    found = smooth(scene, wanted, max_iter)
+    if found is not None:
+        return found
     enough = 0 if scene.form is None else THIN * wanted
     for share in SHARES:
         if share < SHARES[2] and (scene.cells(psi).mass > enough).all():
