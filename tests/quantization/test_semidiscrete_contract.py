@@ -8,7 +8,7 @@ import deblai
 import numpy as np
 import pytest
 from deblai.errors import BackendError, DeblaiError, InvalidType, InvalidValue, MissingExtra
-from deblai.measures import Grid, Samples, UniformBox
+from deblai.measures import Gaussian, Grid, Polytope, Samples, UniformBox
 from deblai.quantization import semidiscrete
 
 BOX = UniformBox((0, 0), (1, 1))
@@ -107,7 +107,7 @@ def test_torch_operator(density):
 
     y, nu = torch.from_numpy(Y.copy()).requires_grad_(), torch.from_numpy(NU.copy()).requires_grad_()
     pixels = torch.from_numpy(GRID.values.copy()).requires_grad_() if density else None
-    fixed = ([0.0, 0.0], [1.0, 1.0], False, 1e-10, 100, density)
+    fixed = ([0.0, 0.0], [1.0, 1.0], False, 1e-10, 100, density, [])
     done = torch.library.opcheck(torch.ops.deblai.semidiscrete.default, (y, nu, None, pixels, *fixed))
     assert set(done.values()) == {"SUCCESS"}
 
@@ -121,7 +121,7 @@ def test_torch_operator(density):
     for one, other in zip(*(torch.autograd.grad(v, inputs) for v in values), strict=True):
         assert torch.equal(one, other)
     if density:
-        without = torch.ops.deblai.semidiscrete(y, nu, None, pixels, *fixed[:5], False)[0]
+        without = torch.ops.deblai.semidiscrete(y, nu, None, pixels, *fixed[:5], False, [])[0]
         with pytest.raises(RuntimeError, match="density requires a gradient, but the operator was called without it"):
             without.backward()
 
@@ -154,8 +154,11 @@ def test_jax():
 
 
 BAD = [
-    ({"measure": None}, InvalidType, "measure: expected measures.UniformBox or measures.Grid, got NoneType"),
-    ({"measure": Samples(Y)}, InvalidType, "measure: expected measures.UniformBox or measures.Grid, got Samples"),
+    ({"measure": None}, InvalidType, r"measure: expected measures.UniformBox, .* got NoneType"),
+    ({"measure": Samples(Y)}, InvalidType, r"measure: expected measures.UniformBox, .* got Samples"),
+    ({"measure": Gaussian([0.0] * 3)}, InvalidValue, "measure: expected a UniformBox, Grid or Polytope in 3 dim"),
+    ({"measure": Gaussian([0.0] * 2), "periodic": True}, InvalidValue, "periodic: expected False for a measures.Gaus"),
+    ({"measure": Polytope(np.eye(4)[:, :3])}, InvalidValue, r"sites: expected shape \(n, 3\) with n >= 1"),
     ({"measure": UniformBox((0,), (1,))}, InvalidValue, "measure: expected 2 or 3 dimensions, got 1"),
     ({"sites": None}, InvalidType, "sites: expected an array, got None"),
     ({"sites": Y[0]}, InvalidValue, r"sites: expected shape \(n, 2\) with n >= 1, got \(2,\)"),

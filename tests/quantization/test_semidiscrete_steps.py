@@ -6,6 +6,7 @@ import pytest
 from deblai import _backend, _core, _dlpack
 from deblai.measures import Grid, UniformBox
 from deblai.quantization import semidiscrete
+from deblai.quantization._transport import coarse
 from deblai.quantization._transport.diagram import Scene
 from deblai.quantization._transport.multigrid import Systems
 
@@ -73,6 +74,33 @@ def test_levels_serve_another_matrix():
         steps.append(_core.laplacian_solve(*arrays, view(x, True), 1e-10, 200, 1, levels, renew)[0])
     assert steps[1] <= 1.5 * steps[2] + 1
     assert max(steps) < 40
+
+
+def test_many_sites_begin_with_a_lattice():
+    """Cells that all have mass, near what is wanted; from there Newton's steps are whole, where they were damped."""
+    x = (np.arange(64) + 0.5) / 64
+    s = scene(71, density=1 + 0.9 * np.sin(7 * x[:, None]) * np.cos(5 * x))
+    wanted = np.full(71**2, 71**-2.0)
+    psi = coarse.smooth(s, wanted, 100)
+    assert psi is not None
+    mass = s.cells(psi).mass
+    assert mass.min() > 1e-3 * wanted[0]
+    block = (4 * s.sites).astype(int) @ [4, 1]
+    blocks = [np.bincount(block, v) for v in (mass, wanted)]
+    np.testing.assert_allclose(*blocks, rtol=0.15)
+    r = semidiscrete(Grid(s.density, (0, 0), (1, 1)), s.sites)
+    assert r.converged
+    assert r.n_iter <= 10
+    assert r.mass_error < 1e-8
+    assert coarse.smooth(s._replace(periodic=True), wanted, 100) is None
+
+
+def test_splines_of_a_parabola():
+    """They are exact but for a constant, and beyond the lattice, too."""
+    k = np.arange(9.0)
+    at = np.random.default_rng(6).uniform(-0.5, 8.5, (50, 2))
+    found = coarse._spline(2 * k[:, None] ** 2 + k[:, None] * k - 3 * k, at)
+    np.testing.assert_allclose(found, 2 * at[:, 0] ** 2 + at.prod(1) - 3 * at[:, 1] + 2 / 3, atol=1e-12)
 
 
 def test_hard_corners():

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from .. import _backend
 from .._array import TORCH
+from .._form import Form
 from ..quantization._transport import solution
 from ..quantization._transport.solution import OPERATION, Problem, Solution
 from ._once import once
@@ -32,14 +33,16 @@ def semidiscrete(
     tol: float,
     max_iter: int,
     grad_density: bool,
+    form: list[Tensor],
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Return value (0-d), numbers, psi, masses, centroids, gradients in sites, masses and density, history.
 
     Numbers are value, its upper bound, error of masses, converged, stalled, steps; these, psi, masses, centroids and
     history are float64, the history padded with zeros to `max_iter + 1`. The gradient in the density is empty where it
-    is not wanted.
+    is not wanted. `form`: empty, or the arrays of a `Form` (on the CPU).
     """
-    q = Problem.of(TORCH, sites, masses, init, density, tuple(lower), tuple(upper), periodic, tol, max_iter)
+    box, given = (tuple(lower), tuple(upper), periodic), Form.of([v.numpy() for v in form])
+    q = Problem.of(TORCH, sites, masses, init, density, *box, tol, max_iter, given)
     s = solution.solve(q, _backend.plan(OPERATION, "cpu"), lambda *_: None)
     history = np.zeros(max_iter + 1)
     history[: len(s.history)] = s.history
@@ -59,7 +62,7 @@ def semidiscrete(
 
 
 @semidiscrete.register_fake
-def _(sites, masses, init, density, lower, upper, periodic, tol, max_iter, grad_density):  # type: ignore[no-untyped-def]
+def _(sites, masses, init, density, lower, upper, periodic, tol, max_iter, grad_density, form):  # type: ignore[no-untyped-def]
     n, dim = sites.shape
     doubles = [sites.new_empty(shape, dtype=torch.float64) for shape in ((6,), (n,), (n,), (n, dim), (max_iter + 1,))]
     pixels = torch.empty_like(density, memory_format=torch.contiguous_format) if grad_density else sites.new_empty(0)
@@ -69,6 +72,7 @@ def _(sites, masses, init, density, lower, upper, periodic, tol, max_iter, grad_
 
 def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     ctx.mark_non_differentiable(*output[1:])
+    ctx.no_form = [None] * len(inputs[10])
     ctx.save_for_backward(inputs[0], inputs[1], inputs[3], *output[5:8])
 
 
@@ -82,7 +86,7 @@ def _backward(ctx: Any, grad_value: Tensor, *_: Any) -> tuple[Any, ...]:
     first, second, third = (
         grad_value * g if need else None for g, need in zip(gradients, (needed[0], needed[1], needed[3]), strict=True)
     )
-    return first, second, None, third, None, None, None, None, None, None
+    return first, second, None, third, None, None, None, None, None, None, ctx.no_form
 
 
 semidiscrete.register_autograd(_backward, setup_context=_setup_context)
@@ -102,8 +106,9 @@ def solve(
         init, max_iter = torch.from_numpy(before.psi), 0
     wanted = density is not None and torch.is_grad_enabled() and density.requires_grad
     init = None if init is None else init.detach()
+    form = [] if q.form is None else [torch.from_numpy(v) for v in q.form.flat()]
     value, numbers, psi, masses, centroids, by_site, by_mass, by_pixel, history = semidiscrete(
-        sites, masses, init, density, list(q.lower), list(q.upper), q.periodic, q.tol, max_iter, wanted
+        sites, masses, init, density, list(q.lower), list(q.upper), q.periodic, q.tol, max_iter, wanted, form
     )
     if before is not None:
         return value, before

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ... import _backend, _core, _dlpack
+from ..._form import Form
+from .. import _cells
 from . import solid
 
 Array = np.ndarray[Any, Any]
@@ -21,12 +23,22 @@ class Diagram(NamedTuple):
     begin: Array
     across: Array
     coupling: Array  # - d mass_i / d psi_j
-    bare: Array | None  # the same of the uniform density; None where the density is uniform
+    bare: Array | None  # the same of the uniform density; None where the density vanishes nowhere
     area: float  # of all cells of the plane
 
 
+def mesh_mass(form: Form) -> float:
+    """Return the integral of a density that is linear on triangles."""
+    assert form.points is not None
+    assert form.triangles is not None
+    assert form.values is not None
+    a, b, c = (form.points[form.triangles[:, k]] for k in range(3))
+    twice = (b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0]
+    return float((np.abs(twice) * form.values[form.triangles].sum(1)).sum()) / 6
+
+
 class Scene(NamedTuple):
-    """Sites (n, d) and pixels as float64, or None for a uniform density, in a box or on its torus; d is 2 or 3."""
+    """Sites (n, d) and pixels as float64, None for other densities, in a box or on its torus; d is 2 or 3."""
 
     sites: Array
     density: Array | None
@@ -34,11 +46,30 @@ class Scene(NamedTuple):
     upper: tuple[float, ...]
     periodic: bool
     plan: _backend.Plan
+    form: Form | None = None
 
     @property
-    def densest(self) -> float:
-        """The largest density, that of the uniform one being 1."""
-        return 1.0 if self.density is None else float(self.density.max() / self.density.mean())
+    def vanishes(self) -> bool:
+        """Whether the density may be 0 in places."""
+        return self.density is not None or (self.form is not None and self.form.triangles is not None)
+
+    def excess(self, cells: Diagram, near: Diagram) -> float:
+        """Return by how much masses can be off where cells hold the true ones, and those of another psi are the true.
+
+        It is what they have too much in all: of a density that may vanish the area, by the largest density.
+        """
+        if self.form is not None and self.form.gaussians is not None:
+            return abs(float(cells.mass.sum()) - 1)
+        return abs(cells.area / near.area - 1) * self._densest
+
+    @property
+    def _densest(self) -> float:
+        """The largest density, that of the uniform one on the domain being at most 1."""
+        if self.density is not None:
+            return float(self.density.max() / self.density.mean())
+        if self.form is None or self.form.values is None:
+            return 1.0
+        return float(self.form.values.max() * np.subtract(self.upper, self.lower).prod() / mesh_mass(self.form))
 
     def cells(self, psi: Array, known: Diagram | None = None) -> Diagram:
         """Run the kernel: from its tree, or from the neighbours of another psi. The latter may miss edges, see area."""
@@ -51,7 +82,7 @@ class Scene(NamedTuple):
         begin, room = np.empty(n + 1, np.int32), 6 * n + 64
         while True:
             across, coupling = np.empty(room, np.int32), np.empty(room)
-            bare = None if self.density is None else np.empty(room)
+            bare = np.empty(room) if self.vanishes else None
             *_, entries, area = _core.laguerre(
                 view(self.sites),
                 view(psi),
@@ -68,6 +99,7 @@ class Scene(NamedTuple):
                 self.plan.simd,
                 [None if v is None else view(v, True) for v in (begin, across, coupling, bare)],
                 [None, None] if known is None else [view(known.begin), view(known.across)],
+                _cells.form_views(self.form),
             )
             if entries <= room:
                 used = slice(0, entries)
@@ -105,14 +137,14 @@ class Scene(NamedTuple):
         from ...reference import facets as edges
         from ...reference import laguerre
 
-        c = laguerre.cells(self.sites, psi, self.lower, self.upper, self.periodic, self.density)
+        c = laguerre.cells(self.sites, psi, self.lower, self.upper, self.periodic, self.density, self.form)
         given = (self.sites, psi, self.lower, self.upper, self.periodic)
-        f = edges.facets(c.polygons, *given, self.density)
+        f = edges.facets(c.polygons, *given, self.density, self.form)
         inner = (f.across >= 0) & (f.across != f.cell)
         twice = 2 * np.hypot(*f.offset[inner].T)
         begin = np.concatenate([[0], np.cumsum(np.bincount(f.cell[inner], minlength=len(psi)))])
         bare = None
-        if self.density is not None:
+        if self.vanishes:
             bare = edges.facets(c.polygons, *given, None).mass[inner] / twice
         area = float(laguerre.moments(c.polygons)[0].sum())
         across = f.across[inner].astype(np.int32)

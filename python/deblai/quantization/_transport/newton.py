@@ -38,14 +38,14 @@ class Newton:
         """Find the cells of psi, moved so that its mean under the wanted masses is 0.
 
         Where those of a psi near it are given, their neighbours come first: cells that hold the true ones. They are the
-        true ones where their areas add up to that of the whole, to an accuracy at which no mass can be off by more than
+        true ones where their areas or masses add up to that of the whole, to an accuracy at which
+        no mass can be off by more than
         a tenth of the tolerance.
         """
         psi = psi - dot(self.wanted, psi)
         if near is not None and self.scene.knows:
             cells = self.scene.cells(psi, near.cells)
-            excess = abs(cells.area / near.cells.area - 1) * self.scene.densest
-            if excess <= 0.1 * max(self.tol, 1e-10) * self.wanted.min():
+            if self.scene.excess(cells, near.cells) <= 0.1 * max(self.tol, 1e-10) * self.wanted.min():
                 return self._point(psi, cells)
         return self._point(psi, self.scene.cells(psi))
 

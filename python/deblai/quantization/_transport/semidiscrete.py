@@ -46,9 +46,9 @@ def semidiscrete(
 
     Parameters
     ----------
-    measure : measures.UniformBox or measures.Grid
-        In two or three dimensions. It is divided by its total mass; pixels may be 0. Values are of the library and
-        device of the sites.
+    measure : UniformBox, Grid, Polytope, Gaussian, Mixture or PiecewiseLinear of `measures`
+        Of the plane; in space a UniformBox, a Grid or a Polytope. It is divided by its total mass; densities may be 0
+        in places. Values of a Grid are of the library and device of the sites.
     sites : array (n, d)
         Where the points are, inside or outside of the box; on the torus they are wrapped. NumPy, PyTorch or JAX on the
         CPU, float32 or float64; all is float64 inside.
@@ -96,12 +96,14 @@ def semidiscrete(
 
     Notes
     -----
-    It begins with cells that are never empty: each coordinate of the sites is rearranged to that of the measure, which
-    is a convex potential wherever the sites are. A step t is halved until every cell has at least half of the smallest
-    mass at the start or wanted, and the error of the masses is at most 1 - t/2 of what it was. Where the measure has
-    holes, they are filled at first. Systems are solved by conjugate gradients with smoothed aggregation. Results do not
-    depend on the number of threads, to the bit. In the plane a step begins with the neighbours of the one before, and
-    areas that add up to the whole show that nothing is missing. Memory: about 1.5 KB a site, 5 KB in space.
+    It begins with cells that are never empty: each coordinate of the sites is rearranged to that of a product inside of
+    the domain, which is a convex potential wherever the sites are, and followed as the density goes from that product
+    to its own. A step t is halved until every cell has at least half of the smallest mass at the start or wanted, and
+    the error of the masses is at most 1 - t/2 of what it was. Where the measure has holes, they are filled at first;
+    many sites of the plane begin with the smooth potential of a lattice. Systems are solved by conjugate gradients with
+    smoothed aggregation. Results do not depend on the number of threads, to the bit. In the plane a step begins with
+    the neighbours of the one before, and areas that add up to the whole show that nothing is missing. Memory: about 1.5
+    KB a site, 5 KB in space.
 
     References
     ----------
@@ -128,7 +130,7 @@ def semidiscrete(
     >>> r.map(np.array([[0.59, 0.1], [0.61, 0.1]])).tolist()
     [0, 1]
     """
-    density = _checks.box(OPERATION, measure, periodic, (2, 3))
+    density = _checks.box(OPERATION, measure, periodic, (2, 3), _checks.BOXES + _checks.FORMS)
     tol = _validate.real(OPERATION, "tol", tol)
     if tol < 0:
         raise errors.InvalidValue(f"[{OPERATION}] tol: expected at least 0, got {tol!r}")
@@ -150,11 +152,12 @@ def semidiscrete(
     if library.device(sites) != "cpu":
         raise errors.InvalidType(f"[{OPERATION}] sites: expected arrays on the CPU, got {library.device(sites)}")
     box = tuple(measure.lower), tuple(measure.upper), bool(periodic)
+    form = _checks.form(measure)
     if library is TRACED:
         from ...jax import semidiscrete as adapter
 
-        return adapter.semidiscrete(sites, masses, init, density, *box, tol, max_iter, callback)
-    return run(library, (sites, masses, init, density), (*box, tol, max_iter), callback)
+        return adapter.semidiscrete(sites, masses, init, density, *box, tol, max_iter, form, callback)
+    return run(library, (sites, masses, init, density), (*box, tol, max_iter, form), callback)
 
 
 def run(
@@ -214,7 +217,6 @@ def _result(
         (value,) = library.scalars([s.value], sites)
     known = {"sites": library.export(s.grad_sites, sites), "masses": library.export(s.grad_masses, sites)}
     grad = _Gradients(known, lambda: library.export(s.grad_density(), sites))
-    from .._laguerre import laguerre
 
     def assign(x: Any) -> Any:
         points_of, (points,) = gather(OPERATION, {"x": x})
@@ -239,5 +241,5 @@ def _result(
         grad,
         plan.label,
         assign,
-        lambda: laguerre(q.sites, s.psi, measure=q.measure(), periodic=q.periodic),
+        lambda: q.cells(q.sites, s.psi),
     )

@@ -21,7 +21,7 @@ def cells(scene: Scene, psi: Array) -> Diagram:
     from .diagram import Diagram
 
     q = _cells.Problem(
-        NUMPY, scene.sites, psi, scene.density, tuple(scene.lower), tuple(scene.upper), scene.periodic, None
+        NUMPY, scene.sites, psi, scene.density, tuple(scene.lower), tuple(scene.upper), scene.periodic, scene.form
     )
     e = _cells.evaluate(q)
     mass, cell, across, offset = _facets(q, e)
@@ -49,7 +49,7 @@ def _facets(q: _cells.Problem, e: _cells.Evaluation) -> tuple[Array, Array, Arra
         q.lower,
         q.upper,
         q.periodic,
-        None,
+        _solids._planes(q),
         view(begin),
         view(across, True),
         view(mass, True),

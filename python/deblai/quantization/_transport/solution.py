@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ... import _backend, _extras, errors
-from ..._array import Library
-from ...measures import Grid, UniformBox
+from ..._array import NUMPY, Library
+from ..._form import Form
+from ...results import Cells
+from .. import _cells
 from .diagram import Diagram, Scene
 from .multigrid import dot
 from .newton import Newton
@@ -35,6 +37,7 @@ class Problem(NamedTuple):
     periodic: bool
     tol: float
     max_iter: int
+    form: Form | None = None
 
     @classmethod
     def of(cls, library: Library, sites: Any, masses: Any, init: Any, density: Any, *fixed: Any) -> Problem:
@@ -61,10 +64,11 @@ class Problem(NamedTuple):
         pixels = 0 if self.density is None else self.density.size
         _backend.require_memory(OPERATION, BYTES[len(self.lower)] * len(self.sites) + 3 * 8 * pixels)
 
-    def measure(self) -> UniformBox | Grid:
-        return (
-            UniformBox(self.lower, self.upper) if self.density is None else Grid(self.density, self.lower, self.upper)
-        )
+    def cells(self, sites: Array, psi: Array) -> Cells:
+        """Return the cells of some sites."""
+        fixed = self.density, self.lower, self.upper, self.periodic, self.form
+        q = _cells.Problem(NUMPY, sites, psi, *fixed)
+        return _cells.summarize(q, _cells.evaluate(q), ())
 
     def wrapped(self, x: Array) -> Array:
         """Return points of the torus in its box; others as they are."""
@@ -136,7 +140,7 @@ def solve(q: Problem, plan: _backend.Plan, callback: Callable[[int, Array, float
     kept = np.flatnonzero(q.masses > 0)
     kept = kept[_near_together(q.wrapped(q.sites[kept]))]  # memory is read in this order
     wanted = q.masses[kept]
-    scene = Scene(np.ascontiguousarray(q.sites[kept]), q.density, q.lower, q.upper, q.periodic, plan)
+    scene = Scene(np.ascontiguousarray(q.sites[kept]), q.density, q.lower, q.upper, q.periodic, plan, q.form)
     newton = Newton(scene, wanted, q.tol, q.max_iter)
 
     def whole(psi: Array) -> Array:
@@ -228,10 +232,8 @@ def _largest_empty(q: Problem, scene: Scene, psi: Array, others: Array) -> Array
 
     It is the least of |x - y|^2 - min_i (|x - y_i|^2 - psi_i), which is least at a vertex.
     """
-    from .._laguerre import laguerre
-
     with _backend.use_backend(scene.plan.backend):
-        cells = laguerre(scene.sites, psi, measure=q.measure(), periodic=q.periodic)
+        cells = q.cells(scene.sites, psi)
         owner = np.repeat(np.arange(len(psi)), np.diff(cells.offsets))
         x = cells.vertices
     height = ((x - scene.sites[owner]) ** 2).sum(1) - psi[owner]
