@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from deblai.errors import InvalidType, InvalidValue
 from deblai.measures import Polytope
+from deblai.quantization import laguerre
 
 ANGLE = 2 * np.pi * np.arange(7) / 7
 HEPTAGON = np.stack([np.cos(ANGLE), np.sin(ANGLE)], 1)
@@ -123,3 +124,13 @@ def test_refused(make, kind, message):
     with pytest.raises(kind) as caught:
         make()
     assert re.match(rf"\[measures\.Polytope{message}", str(caught.value)), str(caught.value)
+
+
+@pytest.mark.parametrize("n", [3, 5, 6, 7, 40])
+def test_regular_polygons(n):
+    """Row 8: the moment of a regular n-gon over twice the square of its area, (tan(pi/n) / 3 + cot(pi/n)) / (4 n)."""
+    angle = 2 * np.pi * np.arange(n) / n
+    polygon = Polytope(np.stack([np.cos(angle), np.sin(angle)], 1) * 3 + [1, 2])
+    cells = laguerre(np.array([[1.0, 2.0]]), measure=polygon)
+    exact = (np.tan(np.pi / n) / 3 + 1 / np.tan(np.pi / n)) / (4 * n)
+    assert cells.second_moment[0] / (2 * polygon.volume) == pytest.approx(exact, rel=1e-13)

@@ -4,7 +4,7 @@ import deblai
 import numpy as np
 import pytest
 from deblai.errors import InvalidType, InvalidValue
-from deblai.measures import Gaussian, Grid, Law, Samples, UniformBox
+from deblai.measures import Grid, Law, Samples, UniformBox
 from deblai.quantization import lloyd, quantize
 
 stats = pytest.importorskip("scipy.stats")

@@ -67,7 +67,7 @@ index_t facets(const Problem<T>& q, Vector<const std::int64_t> offsets, const Fa
         const FacetMoments m = SceneFacet(scene, leaf.x[place % lanes], leaf.y[place % lanes]).along(a, b);
         const Point d = p.label[k] < 0 ? Point{0, 0} : across(scene, place, p.label[k], a, b);
         out.write(row, m, d);
-        if (out.neighbours) out.neighbours(row) = p.label[k] < 0 ? -1 : scene.id[p.label[k]];
+        if (out.neighbours) out.neighbours(row) = p.label[k] < 0 ? -1 : scene.id[owner(scene, p.label[k])];
     });
 }
 

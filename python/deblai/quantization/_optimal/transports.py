@@ -9,7 +9,6 @@ import numpy as np
 
 from ... import errors
 from ..._extras import require
-from .._checks import BOXES
 from .._laguerre import laguerre
 from .._transport.semidiscrete import semidiscrete
 from .hessian import assemble
@@ -26,10 +25,6 @@ class Transports(Domain):
 
     def __init__(self, measure: Any, periodic: bool, wanted: Array, tol: float) -> None:
         super().__init__(measure, periodic, 2.0)
-        if not isinstance(measure, BOXES):
-            raise errors.InvalidValue(
-                f"[{OPERATION}] weights: expected 'free' but for a UniformBox or a Grid, got a {type(measure).__name__}"
-            )
         self.wanted, self.tol = wanted, min(1e-9, max(1e-12, tol))
 
     def at(self, sites: Array, near: Point | None = None) -> Point | None:
