@@ -127,12 +127,14 @@ def compare_pysdot(python: str, n: int, what: str) -> dict[str, Any]:
 def peak(n: int) -> float:
     """Return the megabytes by which a process grows for the cells, their results included."""
     code = f"""
-import resource, numpy as np, deblai
+import numpy as np, deblai
+def peak():
+    return int(open("/proc/self/status").read().partition("VmHWM:")[2].split()[0])
 sites = np.random.default_rng(0).random(({n}, 2))
 deblai.quantization.laguerre(sites[:100])
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
 deblai.quantization.laguerre(sites)
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+print((peak() - before) / 1024)
 """
     return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
 
