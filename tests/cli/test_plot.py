@@ -200,3 +200,22 @@ def test_without_matplotlib(monkeypatch, rng):
     cells = deblai.quantization.laguerre(rng.random((3, 2)))
     with pytest.raises(MissingExtra, match=r"pip install 'deblai\[plot\]'"):
         plot.cells(cells)
+
+
+def test_solids_show_what_no_kept_cell_covers():
+    """Of 2 x 2 x 2 cubes without one: 21 faces are left outside, and the hole has 3; bad input is named."""
+    corners = np.stack(np.meshgrid(*3 * [[0.25, 0.75]], indexing="ij"), -1).reshape(-1, 3)
+    cells = deblai.quantization.laguerre(corners)
+    for keep, faces in ((~(corners == 0.75).all(1), 24), (np.ones(8, bool), 24), (corners[:, 0] < 0.5, 16)):
+        ax = plot.solids(cells, keep=keep, ax=figures.Figure().add_subplot(projection="3d"))
+        assert len(ax.collections[0].get_facecolor()) == faces
+    for options, message in (
+        ({"keep": [True]}, "keep: expected 8 bools"),
+        ({"values": [1.0]}, "values: expected 8 num"),
+    ):
+        with pytest.raises(InvalidValue, match=message):
+            plot.solids(cells, **options)
+    with pytest.raises(InvalidValue, match="keep: expected at least one cell"):
+        plot.solids(cells, keep=np.zeros(8, bool))
+    with pytest.raises(InvalidType, match="cells: expected cells of space"):
+        plot.solids(deblai.quantization.laguerre(np.random.default_rng(0).random((5, 2))))
