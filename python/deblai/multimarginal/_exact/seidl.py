@@ -10,7 +10,7 @@ import numpy as np
 from ... import _validate, costs, errors
 from ..._array import TRACED, gather
 from ..._extras import require
-from ..._law import Law
+from ...measures import Law
 from ...reference.multimarginal import pair_cost, pair_slope
 from ...results import SeidlResult
 from . import line as _line

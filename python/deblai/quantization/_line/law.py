@@ -8,7 +8,7 @@ import numpy as np
 
 from ... import errors
 from ..._extras import require
-from ..._law import Law
+from ...measures import Law
 from .line import OPERATION, Halves, segments
 from .logconcave import log_concave
 from .quadrature import Array, Segments, integrate

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from . import errors
+from .. import errors
+from .._form import Form
 from ._entries import host
-from ._form import Form
 from ._polytope import Polytope
 
 Array = np.ndarray[Any, Any]
@@ -222,7 +222,7 @@ class Mixture(_Restricted):
 
 
 def _check_domain(operation: str, domain: Any, dim: int) -> None:
-    from .measures import UniformBox
+    from ._boxes import UniformBox
 
     if domain is None:
         return

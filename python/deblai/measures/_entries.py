@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from . import errors
-from ._array import library_of
+from .. import errors
+from .._array import library_of
 
 Array = np.ndarray[Any, Any]
 

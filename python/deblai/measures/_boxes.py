@@ -1,7 +1,4 @@
-"""Measures that quantization and semi-discrete transport take as their source.
-
-Each is a probability measure; a total mass other than 1 is divided out where it is used.
-"""
+"""Measures on boxes: uniform, or constant on pixels."""
 
 from __future__ import annotations
 
@@ -11,14 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from . import _validate, errors
-from ._array import NUMPY, TRACED, gather, library_of
-from ._gaussian import Gaussian, Mixture
-from ._law import Law
-from ._piecewise import PiecewiseLinear
-from ._polytope import Polytope
-
-__all__ = ["Gaussian", "Grid", "Law", "Mixture", "PiecewiseLinear", "Polytope", "Samples", "UniformBox"]
+from .. import _validate, errors
+from .._array import NUMPY, TRACED, gather, library_of
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
@@ -218,67 +209,6 @@ class Grid:
             (0.0, 0.0) if lower is None else lower,
             (w / max(w, h), h / max(w, h)) if upper is None else upper,
         )
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Samples:
-    """A weighted sum of point masses.
-
-    Parameters
-    ----------
-    x : array (n, d) or (n,)
-        Points; a vector is n points of the line.
-    weights : array (n,), optional
-        Nonnegative, of any positive sum. Equal weights by default.
-
-    Attributes
-    ----------
-    dim : int
-        The dimension.
-
-    Raises
-    ------
-    InvalidValue
-        Shapes that do not fit, NaN or infinite entries, negative weights, zero mass.
-    InvalidType
-        Mixed libraries, devices or dtypes.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from deblai.measures import Samples
-    >>> Samples(np.zeros((10, 2)))
-    Samples(n=10, dim=2)
-    """
-
-    x: Any
-    weights: Any = None
-
-    def __post_init__(self) -> None:
-        operation = "measures.Samples"
-        _, (x, weights) = gather(operation, {"x": self.x, "weights": self.weights})
-        x = _validate.points(operation, "x", x)
-        weights = _validate.weights(operation, "weights", weights, x, "x")
-        if not bool((x - x == 0).all()):
-            raise errors.InvalidValue(f"[{operation}] x: expected finite values, got nan or inf")
-        if weights is not None:
-            if not bool(((weights >= 0) & (weights - weights == 0)).all()):
-                raise errors.InvalidValue(
-                    f"[{operation}] weights: expected finite nonnegative weights, got nan, inf or negative"
-                )
-            if not bool(weights.max() > 0):
-                raise errors.InvalidValue(f"[{operation}] weights: expected a positive finite total mass, got 0")
-        object.__setattr__(self, "x", x)
-        object.__setattr__(self, "weights", weights)
-
-    def __repr__(self) -> str:
-        weighted = "" if self.weights is None else ", weighted"
-        return f"Samples(n={self.x.shape[0]}, dim={self.dim}{weighted})"
-
-    @property
-    def dim(self) -> int:
-        """The dimension."""
-        return int(self.x.shape[1])
 
 
 def _require_mass(operation: str, values: Any) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from . import errors
+from .. import errors
+from .._form import Form
 from ._entries import host
-from ._form import Form
 
 Array = np.ndarray[Any, Any]
 OPERATION = "measures.PiecewiseLinear"
@@ -127,7 +127,7 @@ class PiecewiseLinear:
         >>> PiecewiseLinear.from_grid([[0, 1], [0, 1]], (0, 0), (1, 1))
         PiecewiseLinear(points=4, triangles=2, mass=0.5)
         """
-        from .measures import UniformBox
+        from ._boxes import UniformBox
 
         operation = f"{OPERATION}.from_grid"
         v, box = host(operation, "values", values), UniformBox(lower, upper)

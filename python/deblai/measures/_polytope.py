@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from . import _extras, errors
+from .. import _extras, errors
+from .._form import Form
 from ._entries import host
-from ._form import Form
 
 Array = np.ndarray[Any, Any]
 OPERATION = "measures.Polytope"

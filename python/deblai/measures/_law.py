@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from . import errors
+from .. import errors
 
 Array = np.ndarray[Any, Any]
 OPERATION = "measures.Law"
