@@ -14,6 +14,8 @@ def generator(operation: str, rng: Any) -> np.random.Generator:
     if isinstance(rng, np.random.Generator):
         return rng
     try:
+        if isinstance(rng, bool | np.bool_):
+            raise TypeError
         return np.random.default_rng(rng)
     except (TypeError, ValueError) as error:
         kind = errors.InvalidType if isinstance(error, TypeError) else errors.InvalidValue

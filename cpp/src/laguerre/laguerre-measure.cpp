@@ -103,7 +103,7 @@ void Measure::set_gaussians(const Matrix<const double>& given, Scene& scene) {
         const double *px = scene.corners > 0 ? scene.corner_x : x, *py = scene.corners > 0 ? scene.corner_y : y;
         total += GaussianIntegral(one, 0, 0, {room.data(), room.data() + size}).over(px, py, size).mass;
     }
-    if (!(total > 0 && std::isfinite(total))) throw bad_mass(total, "measure.components");
+    if (!(total > 0 && std::isfinite(total))) throw bad_mass(total, "measure.domain");
     for (Gaussian& g : gaussian_) g.mass /= total, g.height = std::log(g.scale());
     scene.gaussians = {gaussian_.data(), static_cast<int>(gaussian_.size())};
 }

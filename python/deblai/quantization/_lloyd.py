@@ -51,6 +51,7 @@ def lloyd(
     x : array (n, d) or (n,), or a measure
         Samples: NumPy, PyTorch, JAX or CuPy, float32 or float64, any strides, read without a copy; or `Samples`. Or a
         density of `deblai.measures` of the plane or of space, whose cells are exact: all that `laguerre` takes.
+        Sites have the shape of samples; those of `Samples` of the line are (k,).
     n_sites : int
         Number of sites k, at most the number of samples.
     weights : array (n,), optional
@@ -117,6 +118,24 @@ def lloyd(
     >>> bool(abs(r.energy - 1 / 108) < 1e-6)
     True
     """
+    result, doubt = solve(x, n_sites, weights, init, periodic, max_iter, tol, rng, callback)
+    if doubt:
+        warnings.warn(f"[{OPERATION}] {doubt}", errors.ConvergenceWarning, stacklevel=2)
+    return result
+
+
+def solve(
+    x: Any,
+    n_sites: int,
+    weights: Any,
+    init: Any,
+    periodic: bool,
+    max_iter: int,
+    tol: float,
+    rng: Any,
+    callback: Callable[[LloydState], bool | None] | None,
+) -> tuple[QuantizationResult, str]:
+    """Do what `lloyd` does, and return what it warns of, "" for nothing."""
     n_sites = _validate.positive_integer(OPERATION, "n_sites", n_sites)
     max_iter = _validate.positive_integer(OPERATION, "max_iter", max_iter)
     tol = _validate.real(OPERATION, "tol", tol)
@@ -170,14 +189,13 @@ def lloyd(
             f"[{OPERATION}] interrupted after {progress.n_iter} of {max_iter} iterations",
             result() if progress.history else None,
         ) from None
+    doubt = ""
     if not (progress.converged or progress.stopped):
-        warnings.warn(
-            f"[{OPERATION}] not converged after {max_iter} iterations: the last one lowered the energy by "
-            f"{progress.last_decrease:.1e} of itself, more than tol={tol:g}",
-            errors.ConvergenceWarning,
-            stacklevel=2,
+        doubt = (
+            f"not converged after {max_iter} iterations: the last one lowered the energy by "
+            f"{progress.last_decrease:.1e} of itself, more than tol={tol:g}"
         )
-    return result()
+    return result(), doubt
 
 
 Prepared = tuple[SampleSource | CellSource, Any, Any, tuple[int, ...]]
@@ -185,7 +203,9 @@ Prepared = tuple[SampleSource | CellSource, Any, Any, tuple[int, ...]]
 
 def _samples(x: Any, weights: Any, n_sites: int, init: Any, periodic: bool) -> Prepared:
     """Return the source of checked samples, an array like them, checked sites, and the shape of one site."""
+    shape = None
     if isinstance(x, Samples):
+        shape = () if x.dim == 1 else (x.dim,)
         if weights is not None:
             raise errors.InvalidValue(f"[{OPERATION}] weights: expected those of Samples alone, got others too")
         x, weights = x.x, x.weights
@@ -193,6 +213,7 @@ def _samples(x: Any, weights: Any, n_sites: int, init: Any, periodic: bool) -> P
         raise errors.InvalidValue(f"[{OPERATION}] periodic: expected False for samples, which have no box")
     library, (x, weights, init) = gather(OPERATION, {"x": x, "weights": weights, "init": init})
     points = _validate.points(OPERATION, "x", x)
+    shape = tuple(x.shape[1:]) if shape is None else shape
     weights = _validate.weights(OPERATION, "weights", weights, points, "x")
     if library is TORCH:
         points = points.detach()
@@ -200,7 +221,7 @@ def _samples(x: Any, weights: Any, n_sites: int, init: Any, periodic: bool) -> P
         raise errors.InvalidValue(
             f"[{OPERATION}] n_sites: expected at most the {points.shape[0]} samples of x, got {n_sites}"
         )
-    return SampleSource(library, points, weights, n_sites), points, _sites(library, init, n_sites, points), x.shape[1:]
+    return SampleSource(library, points, weights, n_sites), points, _sites(library, init, n_sites, points), shape
 
 
 def _density(x: Any, weights: Any, n_sites: int, init: Any, periodic: bool) -> Prepared:

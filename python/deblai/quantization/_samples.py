@@ -34,6 +34,8 @@ class SampleSource:
         self._labels.reverse()  # those of the step before stay as they are
         mass, sums, energy = self._assign(sites, self._labels[0], None)
         total = mass.sum()
+        if not energy > 16 * np.finfo(self.dtype).tiny * total:
+            self._require_scale()
         filled = mass[:, None] > 0
         centroid = np.where(filled, sums / np.where(filled, mass[:, None], 1.0), sites)
         return Step(mass / total, centroid, float(energy / total), self._labels[0])
@@ -132,6 +134,12 @@ class SampleSource:
     def _at(self, indices: Array) -> Array:
         where = self.library.device_array(indices.astype(np.int64), self.x)
         return np.ascontiguousarray(self.host(self.x[where]))
+
+    def _require_scale(self) -> None:
+        x = self.host(self.x)
+        widest, limits = float(np.ptp(x, axis=0).max()), np.finfo(self.dtype)
+        if 0 < widest < np.sqrt(limits.tiny / limits.eps):
+            raise errors.InvalidValue(f"[{OPERATION}] x: squared distances underflow; rescale the samples")
 
     def _require_entries(self) -> None:
         if not np.isfinite(self.host(self.x)).all():

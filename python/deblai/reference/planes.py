@@ -33,7 +33,7 @@ def total(low: Array, high: Array, form: Form) -> float:
     mass = float(_gaussians(domain(low, high, form), np.zeros((1, 2)), form)[0, 0])
     if not mass > 0:
         raise errors.InvalidValue(
-            f"[quantization.laguerre] measure.components: expected a positive finite total mass, got {mass:g}"
+            f"[quantization.laguerre] measure.domain: expected a positive finite total mass, got {mass:g}"
         )
     return mass
 

@@ -242,7 +242,7 @@ void refused() {
     }
     bad = of_normals(d, 1);
     for (int k = 0; k < 2; ++k) bad.lower[k] = 100, bad.upper[k] = 101;
-    says(bad, "measure.components: expected a positive finite total mass");
+    says(bad, "measure.domain: expected a positive finite total mass");
     bad = on_triangles(d);
     std::vector<std::int64_t> wrong = triangles;
     wrong[4] = 5;

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from deblai.errors import InvalidValue
 from deblai.measures import Samples
-from deblai.quantization import lloyd
+from deblai.quantization import lloyd, quantize
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -252,7 +252,8 @@ def test_the_line_and_samples():
     r = lloyd(x, 2, weights=w, rng=0)
     assert sorted(r.sites.tolist()) == [0.5, 11.0]
     same = lloyd(Samples(np.array(x), np.array(w)), 2, rng=0)
-    assert sorted(same.sites[:, 0].tolist()) == [0.5, 11.0]
+    assert sorted(same.sites.tolist()) == [0.5, 11.0]
+    assert sorted(quantize(Samples(np.array(x), np.array(w)), 2, rng=0).sites.tolist()) == [0.5, 11.0]
     assert r.energy == same.energy == pytest.approx((0.5 + 4) / 6)
 
 

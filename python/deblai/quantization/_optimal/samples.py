@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from ... import errors
 from ...measures import Samples
 from ...results import QuantizationResult, Restart
-from .._lloyd import LloydState, lloyd
+from .._lloyd import LloydState, solve
 from .._options import choice
 from .landscape import OPERATION, Array
 
@@ -31,6 +32,7 @@ def best_of_lloyd(
 
     init = "k-means++" if options.init is None else options.init
     runs: list[QuantizationResult] = []
+    doubts: list[str] = []
     stopped = False
 
     def best() -> QuantizationResult:
@@ -43,18 +45,19 @@ def best_of_lloyd(
             if stopped:
                 break
             start = init if k == 0 or isinstance(init, str) else "k-means++"
-            runs.append(
-                lloyd(
-                    measure,
-                    count,
-                    init=start,
-                    periodic=options.periodic,
-                    tol=options.tol,
-                    max_iter=options.max_iter,
-                    rng=options.rng,
-                    callback=None if callback is None else called,
-                )
+            run, doubt = solve(
+                measure,
+                count,
+                None,
+                start,
+                options.periodic,
+                options.max_iter,
+                options.tol,
+                options.rng,
+                None if callback is None else called,
             )
+            runs.append(run)
+            doubts.append(doubt)
             stopped = callback is not None and not runs[-1].converged and runs[-1].n_iter < options.max_iter
     except errors.Interrupted as stop:
         if stop.result is not None:
@@ -63,4 +66,8 @@ def best_of_lloyd(
     except errors.DeblaiError as error:
         text = str(error).replace("[quantization.lloyd] x:", "[quantization.lloyd] measure:")
         raise type(error)(text.replace("[quantization.lloyd]", f"[{OPERATION}]")) from None
-    return best()
+    found = best()
+    doubt = next(d for r, d in zip(runs, doubts, strict=True) if r.energy == found.energy)
+    if doubt:
+        warnings.warn(f"[{OPERATION}] {doubt}", errors.ConvergenceWarning, stacklevel=3)
+    return found
