@@ -174,7 +174,9 @@ def test_not_converged():
         r = quantize(NORMAL, 50, max_iter=2)
     assert not r.converged
     assert r.residual > 1e-12
-    with pytest.warns(deblai.ConvergenceWarning, match=r"\[quantization.quantize\] not converged after 1 iter") as caught:
+    with pytest.warns(
+        deblai.ConvergenceWarning, match=r"\[quantization.quantize\] not converged after 1 iter"
+    ) as caught:
         quantize(Samples(np.random.default_rng(0).random((200, 2))), 9, rng=0, max_iter=1)
     assert caught[0].filename == __file__
 

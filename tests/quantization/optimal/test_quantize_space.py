@@ -375,6 +375,14 @@ def test_normal_law_of_the_plane(n, energy):
     assert r.residual < 1e-11
 
 
+def test_normal_law_of_many_sites():
+    """Row 21 (Zador's theorem, hexagons for d = 2): N D tends to 20 pi / (9 sqrt 3) = 4.0306653, here from below."""
+    limit = 20 * np.pi / (9 * np.sqrt(3))
+    few, many = (n * quantize(Gaussian([0.0, 0.0]), n, rng=0, tol=1e-2).energy for n in (50, 800))
+    assert few < 0.95 * limit
+    assert abs(many / limit - 1) < 0.01
+
+
 def test_other_measures():
     """Polygons and meshes, and pixels of space."""
     triangle = Polytope(np.array([[0.0, 0], [1, 0], [0, 1]]))
