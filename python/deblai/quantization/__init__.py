@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._laguerre import laguerre
-from ._lloyd import LloydState, lloyd
+from ._lloyd.lloyd import LloydState, lloyd
 from ._quantize import QuantizeState, quantize
 from ._transport.semidiscrete import SemidiscreteState, semidiscrete
 

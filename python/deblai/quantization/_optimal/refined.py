@@ -9,7 +9,7 @@ import numpy as np
 from ..._array import NUMPY
 from .._draws import draw
 from .._laguerre import laguerre
-from .._samples import SampleSource
+from .._lloyd.samples import SampleSource
 from .descent import LBFGS, Descent
 from .landscape import OPERATION, Array, Landscape
 

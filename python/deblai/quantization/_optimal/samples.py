@@ -11,7 +11,7 @@ import numpy as np
 from ... import errors
 from ...measures import Samples
 from ...results import QuantizationResult, Restart
-from .._lloyd import LloydState, solve
+from .._lloyd.lloyd import LloydState, solve
 from .._options import choice
 from .landscape import OPERATION, Array
 

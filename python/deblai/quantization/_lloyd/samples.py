@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import _backend, _core, _dlpack, errors
-from .._array import Library, view_of
-from ._descent import Array, Step
+from ... import _backend, _core, _dlpack, errors
+from ..._array import Library, view_of
+from .descent import Array, Step
 
 OPERATION = "quantization.lloyd"
 
@@ -68,7 +68,7 @@ class SampleSource:
         """Choose samples by k-means++; the uniforms are drawn here, so that every backend chooses the same."""
         uniforms = rng.random(n_sites)
         if self.plan.backend == "reference":
-            from ..reference import lloyd
+            from ...reference import lloyd
 
             return self._at(lloyd.seed(self.host(self.x), self.host(self.weights), uniforms))
         chosen = np.empty(n_sites, np.int32)
@@ -102,7 +102,7 @@ class SampleSource:
 
     def _assign(self, sites: Array, labels: Any, cost: Any) -> tuple[Array, Array, float]:
         if self.plan.backend == "reference":
-            from ..reference import lloyd
+            from ...reference import lloyd
 
             mass, sums, energy, *found = lloyd.assign(self.host(self.x), self.host(self.weights), sites)
             for to, values in zip((labels, cost), found, strict=True):

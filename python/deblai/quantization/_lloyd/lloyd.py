@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import _rng, _validate, errors
-from .._array import TORCH, Library, gather, library_of
-from ..measures import Samples
-from ..results import QuantizationResult
-from . import _checks
-from ._densities import CellSource
-from ._descent import Array, Progress
-from ._samples import OPERATION, SampleSource
+from ... import _rng, _validate, errors
+from ..._array import TORCH, Library, gather, library_of
+from ...measures import Samples
+from ...results import QuantizationResult
+from .. import _checks
+from .densities import CellSource
+from .descent import Array, Progress
+from .samples import OPERATION, SampleSource
 
 
 class LloydState(NamedTuple):

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from .. import _backend
-from .._array import Library
-from ..measures import Grid
-from ._cells import Problem, evaluate
-from ._checks import form
-from ._descent import Array, Step
-from ._draws import draw
-from ._samples import OPERATION, SampleSource
+from ... import _backend
+from ..._array import Library
+from ...measures import Grid
+from .._cells import Problem, evaluate
+from .._checks import form
+from .._draws import draw
+from .descent import Array, Step
+from .samples import OPERATION, SampleSource
 
 DRAWS = 10  # of each site, among which k-means++ chooses
 

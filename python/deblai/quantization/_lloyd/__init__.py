@@ -1,0 +1,1 @@
+"""Lloyd's algorithm, on samples and on densities."""
