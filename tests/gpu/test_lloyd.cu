@@ -86,7 +86,6 @@ void compare(const Case& c) {
     expect(gpu.energy == again.energy && gpu.mass == again.mass && gpu.sum == again.sum &&
                gpu.labels.host == again.labels.host && gpu.cost.host == again.cost.host,
            name + "differs between runs");
-    // Where labels differ, two sites are as near as rounding can tell.
     const double rounding = sizeof(T) == 4 ? 1e-6 : 1e-14;
     index_t different = 0;
     bool close = true;
@@ -96,7 +95,7 @@ void compare(const Case& c) {
         close &= std::abs(a - b) <= rounding * (static_cast<double>(c.d) + 4) * (a + b) / 2;
     }
     expect(close, name + "squared distances");
-    expect(different <= (c.lattice ? 0 : c.n / 1000), name + std::to_string(different) + " labels differ");
+    expect(different == 0, name + std::to_string(different) + " labels differ");
     const double total = std::abs(gpu.energy - cpu.energy);
     expect(total <= 1e-6 * cpu.energy, name + "energy");
     if (different > 0) return;

@@ -1,12 +1,14 @@
 // One step of Lloyd's algorithm (k-means): the nearest site of every sample, and the sums that move the sites, in one
 // pass that never holds an n x k array.
 //   label(i) = argmin_j |x_i - y_j|, the lowest j of equals     energy = sum_i w_i |x_i - y_label(i)|^2
+// (of squares of differences, rounded and added in float64 over ascending coordinates: brute force finds the same)
 //   mass(j) = sum of w_i, sum(j) = sum of w_i x_i, over the i with label(i) = j
 // Lloyd, IEEE Transactions on Information Theory 28, 1982. Seeds: Arthur and Vassilvitskii, "k-means++", SODA 2007.
 //
 // Few coordinates (d <= 3) and many sites: a grid over the samples whose cells hold every site that can be nearest to
 // one of their points, found by halving boxes. Otherwise all sites, in register-blocked tiles: direct differences for
 // d <= 4, else |y|^2 / 2 - <x, y> on centred data, and direct differences again where two sites are nearly as good.
+// Where rounding to T may have chosen, float64 decides.
 #pragma once
 
 #include <cstddef>

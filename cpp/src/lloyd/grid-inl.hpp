@@ -39,21 +39,34 @@ DEBLAI_HD Vec<T> squared_distance(const Grid<T>& g, const Vec<T> (&u)[D], Bits<T
     return s;
 }
 
+// Sites of the lowest distance in T, and the lanes where rounding may have chosen them.
 template <int D, class T>
-DEBLAI_HD Bits<T> nearest(const Grid<T>& g, const Vec<T> (&u)[D]) {
-    const Bits<T> cell = cell_of<D>(g, u) << 1;
+DEBLAI_HD Bits<T> nearest(const Grid<T>& g, const Vec<T> (&u)[D], Bits<T>& cell, Bits<T>& unsure) {
+    cell = cell_of<D>(g, u) << 1;
     Bits<T> at = gather_words<T>(g.lists, cell);
     const Bits<T> last = gather_words<T>(g.lists + 1, cell);
     Bits<T> best = at;
-    Vec<T> least = squared_distance<D>(g, u, at);
+    Vec<T> least = squared_distance<D>(g, u, at), second = splat(T(__builtin_inf()));
     for (auto more = at < last; any<T>(more); more = at < last) {
         at -= more;  // true is -1
         const Vec<T> s = squared_distance<D>(g, u, at);
         const auto closer = s < least;
+        const Vec<T> lost = closer ? least : s;
+        second = (lost < second) & more ? lost : second;
         least = closer ? s : least;
         best = closer ? at : best;
     }
+    unsure = (Bits<T>)(second * lloyd::sure_share<T>(D) - D * lloyd::least_normal<T> <= least);
     return gather_words<T>(g.id, best);
+}
+
+// The same of one sample, as brute force has it.
+template <class T>
+__attribute__((noinline)) Word<T> exactly(const Task<T>& q, const Grid<T>& g, index_t i, Word<T> cell) {
+    T row[lloyd::max_grid_dims];
+    const Word<T> first = g.lists[cell], count = g.lists[cell + 1] - first + 1;
+    return static_cast<Word<T>>(
+        lloyd::nearest_exactly(contiguous_row(q.x, i, row), q.sites, q.x.cols, g.id + first, index_t{count}));
 }
 
 template <int D, class T>
@@ -68,8 +81,12 @@ void assign_columns(Task<T>& q, const Grid<T>& g) {
             Vec<T> u[D];
 #pragma GCC unroll 3
             for (int k = 0; k < D; ++k) u[k] = load(tile + k * grid_block + l) * g.scale;
-            const Bits<T> found = nearest<D>(g, u);
+            Bits<T> cell, unsure;
+            const Bits<T> found = nearest<D>(g, u, cell, unsure);
             std::memcpy(label + l, &found, sizeof found);
+            if (!any<T>(unsure)) continue;
+            for (index_t v = 0; v < w && l + v < count; ++v)
+                if (unsure[v]) label[l + v] = exactly(q, g, i + l + v, static_cast<Word<T>>(cell[v]));
         }
         if (q.weights)
             cluster_columns<D, true>(q, i, count, grid_block, tile, label);

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "deblai/nearest.hpp"
 #include "deblai/stop.hpp"
 #include "deblai/view.hpp"
 
@@ -21,6 +22,7 @@ struct Task {
     Matrix<const T> x;
     Vector<const T> weights;
     const T* sites;  // (k, d), contiguous
+    index_t k;
     index_t begin, end;
     double* partial;  // (k, d + 1): mass and sums, added to
     double energy;    // out
@@ -78,6 +80,11 @@ struct Kernels {
     // least(i) = min(least(i), |x_i - centre|^2) for i in [begin, end); returns the sum of w_i least(i).
     double (*closer)(Matrix<const T> x, Vector<const T> weights, const T* centre, index_t begin, index_t end, T* least);
 };
+
+// The first site of least |x - y|^2 among `count` sites (k, d) that `ids` lists in ascending order; null: the first
+// `count`. Sums over ascending coordinates of rounded squares of differences, in float64: what brute force finds.
+template <class T>
+index_t nearest_exactly(const T* x, const T* sites, index_t d, const Word<T>* ids, index_t count);
 
 // Numbers of scratch that a worker needs.
 DEBLAI_HD index_t bounds_scratch(index_t d) { return 2 * 16 * d; }

@@ -221,6 +221,7 @@ double assign(const Problem<T>& q, const Output<T>& out, const Control& control)
         Task<T> task{q.x,
                      q.weights,
                      sites.plain,
+                     k,
                      piece * plan.step,
                      std::min(plan.n, (piece + 1) * plan.step),
                      partial,

@@ -63,11 +63,9 @@ DEBLAI_HD void search(index_t d, const Panels<T>& p, const T* tile, Best<T>& bes
             const Bits<T> here = Bits<T>{} + static_cast<Word<T>>(j + r);
             const Vec<T> s0 = acc[r][0], s1 = acc[r][1];
             const auto closer0 = s0 < low0, closer1 = s1 < low1;
-            if constexpr (!Direct) {
-                const Vec<T> lost0 = closer0 ? low0 : s0, lost1 = closer1 ? low1 : s1;
-                next0 = lost0 < next0 ? lost0 : next0;
-                next1 = lost1 < next1 ? lost1 : next1;
-            }
+            const Vec<T> lost0 = closer0 ? low0 : s0, lost1 = closer1 ? low1 : s1;
+            next0 = lost0 < next0 ? lost0 : next0;
+            next1 = lost1 < next1 ? lost1 : next1;
             low0 = closer0 ? s0 : low0;
             low1 = closer1 ? s1 : low1;
             at0 = closer0 ? here : at0;
@@ -91,23 +89,38 @@ DEBLAI_HD void pack_scaled(Matrix<const T> x, index_t count, const Row& row, con
     }
 }
 
+// Labels by direct differences in T, and where rounding may have chosen them in float64.
 template <class T, class Row>
 DEBLAI_HD void direct_labels(const Task<T>& q, const Panels<T>& p, index_t count, const Row& row, T* tile,
-                             Word<T>* label) {
+                             Word<T>* label, T* space) {
+    constexpr index_t w = lanes<T>;
+    const index_t d = q.x.cols;
+    const T share = lloyd::sure_share<T>(d), none = static_cast<T>(d) * lloyd::least_normal<T>;
     pack_scaled(q.x, count, row, static_cast<const T*>(nullptr), p.scale, tile);
-    for (index_t i = 0; i < count; i += 2 * lanes<T>) {
+    for (index_t i = 0; i < count; i += 2 * w) {
         Best<T> best;
-        search<T, true>(q.x.cols, p, tile + i, best);
+        search<T, true>(d, p, tile + i, best);
         std::memcpy(label + i, best.site, sizeof best.site);
+#pragma GCC unroll 2
+        for (int v = 0; v < 2; ++v) {
+            const Bits<T> unsure = (Bits<T>)(best.second[v] * share - none <= best.score[v]);
+            if (!any<T>(unsure)) continue;
+            for (index_t l = 0, at = i + v * w; l < w && at < count; ++l, ++at)
+                if (unsure[l]) {
+                    const T* const x = contiguous_row(q.x, row(at), space);
+                    label[at] = static_cast<Word<T>>(
+                        lloyd::nearest_exactly(x, q.sites, d, static_cast<const Word<T>*>(nullptr), q.k));
+                }
+        }
     }
 }
 
 // Samples whose two lowest scores are closer than rounding can tell; returns how many.
-// Rounding of a score: d + 3 roundings of terms that sum to at most reach (reach / 2 + |x|).
+// Rounding of a score: d + 8 roundings of terms that sum to at most reach (reach / 2 + |x|).
 template <class T>
 index_t score_labels(index_t d, const Panels<T>& p, index_t count, const T* tile, Word<T>* label, Word<T>* doubtful) {
     constexpr index_t w = lanes<T>;
-    const T unit = T(sizeof(T) == 4 ? 0x1p-23 : 0x1p-52) * static_cast<T>(d + 3);
+    const T unit = T(sizeof(T) == 4 ? 0x1p-23 : 0x1p-52) * static_cast<T>(d + 8);
     index_t found = 0;
     for (index_t i = 0; i < count; i += 2 * w) {
         Best<T> best;
@@ -145,12 +158,12 @@ void assign_tiles(Task<T>& q, const Panels<T>& p) {
         const index_t count = q.end - i < tile_block ? q.end - i : tile_block;
         const auto sample = [&](index_t l) { return i + l; };
         if (!p.negated) {
-            direct_labels(q, p, count, sample, tile, label);
+            direct_labels(q, p, count, sample, tile, label, row);
         } else {
             pack_scaled(q.x, count, sample, p.centre, p.scale, tile);
             const index_t doubts = score_labels(d, p, count, tile, label, doubtful);
             if (doubts > 0) {
-                direct_labels(q, p, doubts, [&](index_t l) { return i + doubtful[l]; }, again, settled);
+                direct_labels(q, p, doubts, [&](index_t l) { return i + doubtful[l]; }, again, settled, row);
                 for (index_t l = 0; l < doubts; ++l) label[doubtful[l]] = settled[l];
             }
         }
