@@ -77,14 +77,14 @@ def floor(n: int, d: int, k: int) -> float:
 
 def cases(quick: bool) -> Iterator[tuple[int, int, int, str, str, float | None, int]]:
     """(n, d, k, peer, module it needs, goal for the ratio, iterations)."""
-    yield 1_000_000, 2, 1000, "faiss", "faiss", 3.0, 8
-    yield 100_000, 64, 1000, "faiss", "faiss", 1.0, 8
-    yield 100_000, 64, 1000, "scikit-learn", "sklearn", 1.0, 8
+    yield 1_000_000, 2, 1000, "faiss", "faiss", 10.0, 8
+    yield 100_000, 64, 1000, "faiss", "faiss", 1.5, 8
+    yield 100_000, 64, 1000, "scikit-learn", "sklearn", 1.5, 8
     if quick:
         return
-    yield 1_000_000, 2, 1000, "scikit-learn", "sklearn", 30.0, 4
+    yield 1_000_000, 2, 1000, "scikit-learn", "sklearn", 70.0, 4
     yield 1_000_000, 3, 1000, "faiss", "faiss", None, 8
-    yield 1_000_000, 16, 4096, "faiss", "faiss", None, 3
+    yield 1_000_000, 16, 4096, "faiss", "faiss", 1.5, 3
 
 
 PEERS: dict[str, Callable[[np.ndarray, np.ndarray], Run]] = {"faiss": faiss, "scikit-learn": scikit_learn}

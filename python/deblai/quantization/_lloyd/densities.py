@@ -55,6 +55,6 @@ class CellSource:
         points = self.library.export(self.draws(DRAWS * n_sites, rng), self.like)
         return SampleSource(self.library, points, None, n_sites).seeds(n_sites, rng)
 
-    def finish(self, labels: Any) -> Any:
+    def finish(self, labels: Any, sites: Array) -> Any:
         """Return nothing: a density has no labels."""
         return None

@@ -15,7 +15,11 @@ from ...results import QuantizationResult
 from .. import _checks
 from .densities import CellSource
 from .descent import Array, Progress
+from .mapped import PIECE, MappedSource
 from .samples import OPERATION, SampleSource
+from .spread import spread
+
+INITS = ("k-means++", "k-means||", "random")
 
 
 class LloydState(NamedTuple):
@@ -35,6 +39,7 @@ def lloyd(
     periodic: bool = False,
     max_iter: int = 300,
     tol: float = 1e-5,
+    labels: Any = True,
     rng: Any = None,
     callback: Callable[[LloydState], bool | None] | None = None,
 ) -> QuantizationResult:
@@ -49,17 +54,20 @@ def lloyd(
     Parameters
     ----------
     x : array (n, d) or (n,), or a measure
-        Samples: NumPy, PyTorch, JAX or CuPy, float32 or float64, any strides, read without a copy; or `Samples`. Or a
+        Samples: NumPy, PyTorch, JAX or CuPy, float32 or float64, any strides, read without a copy; or `Samples`. A
+        `numpy.memmap` of more than 64 MiB is read piece by piece, and may be larger than the memory. Or a
         density of `deblai.measures` of the plane or of space, whose cells are exact: all that `laguerre` takes.
         Sites have the shape of samples; those of `Samples` of the line are (k,).
     n_sites : int
         Number of sites k, at most the number of samples.
     weights : array (n,), optional
         Nonnegative weights of samples, of any positive sum: they are divided by it. Equal weights by default.
-    init : {"k-means++", "random"} or array (k, d)
+    init : {"k-means++", "k-means||", "random"} or array (k, d)
         "k-means++" draws seeds one after the other by weight times squared distance to those before [2]_, which
-        costs about k iterations of one site; "random" draws distinct samples by weight. Of a measure, "random" draws
-        points of its density, and "k-means++" chooses among ten times as many. An array is used as it is.
+        costs about k iterations of one site; "k-means||" chooses some ten times as many at once, in five passes, and
+        among those by k-means++ on their masses [3]_; "random" draws distinct samples by weight. Of a measure, "random"
+        draws points of its density, and "k-means++" chooses among ten times as many, as it does of a memmap. An array
+        is used as it is.
     periodic : bool, default False
         Take the box of a measure as a torus. Not for samples.
     max_iter : int, default 300
@@ -67,6 +75,8 @@ def lloyd(
     tol : float, default 1e-5
         Converged when a step lowers the energy by at most `tol` times itself, or not at all. 0 goes on until no site
         moves, or rounding keeps the energy from going lower.
+    labels : bool or array (n,) of int32, default True
+        Whether the result has labels; an array of NumPy, in memory or in a file, is where they are written to.
     rng : None, int or numpy.random.Generator
         Source of `init` (SPEC 7). Numbers are drawn on the CPU: every backend and library sees the same.
     callback : callable, optional
@@ -99,12 +109,14 @@ def lloyd(
     A sample as near to several sites belongs to the first of them. A site whose cell has no sample goes to the sample
     that costs most, as in scikit-learn, which lowers the energy; where there are fewer distinct samples than sites,
     the energy gets to 0 and the sites left over stay without mass (`empty`). An empty cell of a density stays where
-    it is. Sums are float64 whatever the dtype; results do not depend on the number of threads, to the bit.
+    it is. Labels are those of direct differences in float64 and sums are float64, whatever the dtype; results do not
+    depend on the number of threads, to the bit.
 
     References
     ----------
     .. [1] S. Lloyd, "Least squares quantization in PCM", IEEE Trans. Inform. Theory 28, 1982.
     .. [2] D. Arthur, S. Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007.
+    .. [3] B. Bahmani et al., "Scalable k-means++", Proc. VLDB Endow. 5, 2012, arXiv 1203.6402.
 
     Examples
     --------
@@ -118,7 +130,7 @@ def lloyd(
     >>> bool(abs(r.energy - 1 / 108) < 1e-6)
     True
     """
-    result, doubt = solve(x, n_sites, weights, init, periodic, max_iter, tol, rng, callback)
+    result, doubt = solve(x, n_sites, weights, init, periodic, max_iter, tol, rng, callback, labels)
     if doubt:
         warnings.warn(f"[{OPERATION}] {doubt}", errors.ConvergenceWarning, stacklevel=2)
     return result
@@ -134,6 +146,7 @@ def solve(
     tol: float,
     rng: Any,
     callback: Callable[[LloydState], bool | None] | None,
+    labels: Any = True,
 ) -> tuple[QuantizationResult, str]:
     """Do what `lloyd` does, and return what it warns of, "" for nothing."""
     n_sites = _validate.positive_integer(OPERATION, "n_sites", n_sites)
@@ -143,10 +156,8 @@ def solve(
         raise errors.InvalidValue(f"[{OPERATION}] tol: expected at least 0, got {tol!r}")
     if not isinstance(periodic, bool | np.bool_):
         raise errors.InvalidType(f"[{OPERATION}] periodic: expected True or False, got {periodic!r}")
-    if isinstance(init, str) and init not in ("k-means++", "random"):
-        raise errors.InvalidValue(
-            f"[{OPERATION}] init: expected 'k-means++', 'random' or an array (n_sites, d), got {init!r}"
-        )
+    if isinstance(init, str) and init not in INITS:
+        raise errors.InvalidValue(f"[{OPERATION}] init: expected one of {INITS} or an array (n_sites, d), got {init!r}")
     if init is None:
         raise errors.InvalidType(f"[{OPERATION}] init: expected 'k-means++', 'random' or an array, got None")
     if not (callback is None or callable(callback)):
@@ -154,7 +165,7 @@ def solve(
     generator = _rng.generator(OPERATION, rng)
     given = None if isinstance(init, str) else init
     prepare = _density if isinstance(x, _checks.BOXES + _checks.FORMS) else _samples
-    source, like, given, shape = prepare(x, weights, n_sites, given, bool(periodic))
+    source, like, given, shape = prepare(x, weights, n_sites, given, bool(periodic), labels)
     library = source.library
     progress = Progress(tol, max_iter)
 
@@ -162,12 +173,12 @@ def solve(
         return library.export(sites.reshape(len(sites), *shape), like)
 
     def result() -> QuantizationResult:
-        mass, _, energy, labels = progress.best
+        mass, _, energy, found = progress.best
         return QuantizationResult(
             export(progress.sites),
             library.export(mass, like),
             library.scalars([energy], like)[0],
-            source.finish(labels),
+            source.finish(found, progress.sites),
             progress.n_iter,
             progress.converged,
             progress.history,
@@ -182,7 +193,7 @@ def solve(
         if given is not None:
             sites = np.ascontiguousarray(library.numpy(given))
         else:
-            sites = (source.seeds if init == "k-means++" else source.draws)(n_sites, generator)
+            sites = _start(source, init, n_sites, generator)
         progress.run(source, sites, called)
     except KeyboardInterrupt:
         raise errors.Interrupted(
@@ -198,10 +209,21 @@ def solve(
     return result(), doubt
 
 
+def _start(source: SampleSource | CellSource, init: str, n_sites: int, rng: np.random.Generator) -> Array:
+    """Choose sites by the name of a start."""
+    if init == "k-means||":
+        if not isinstance(source, SampleSource):
+            raise errors.InvalidValue(
+                f"[{OPERATION}] init: expected 'k-means++', 'random' or an array for a density, got 'k-means||'"
+            )
+        return spread(source, n_sites, rng)
+    return (source.seeds if init == "k-means++" else source.draws)(n_sites, rng)
+
+
 Prepared = tuple[SampleSource | CellSource, Any, Any, tuple[int, ...]]
 
 
-def _samples(x: Any, weights: Any, n_sites: int, init: Any, periodic: bool) -> Prepared:
+def _samples(x: Any, weights: Any, n_sites: int, init: Any, periodic: bool, labels: Any) -> Prepared:
     """Return the source of checked samples, an array like them, checked sites, and the shape of one site."""
     shape = None
     if isinstance(x, Samples):
@@ -211,6 +233,7 @@ def _samples(x: Any, weights: Any, n_sites: int, init: Any, periodic: bool) -> P
         x, weights = x.x, x.weights
     if periodic:
         raise errors.InvalidValue(f"[{OPERATION}] periodic: expected False for samples, which have no box")
+    mapped = x if isinstance(x, np.memmap) and x.dtype in (np.float32, np.float64) else None
     library, (x, weights, init) = gather(OPERATION, {"x": x, "weights": weights, "init": init})
     points = _validate.points(OPERATION, "x", x)
     shape = tuple(x.shape[1:]) if shape is None else shape
@@ -221,13 +244,34 @@ def _samples(x: Any, weights: Any, n_sites: int, init: Any, periodic: bool) -> P
         raise errors.InvalidValue(
             f"[{OPERATION}] n_sites: expected at most the {points.shape[0]} samples of x, got {n_sites}"
         )
-    return SampleSource(library, points, weights, n_sites), points, _sites(library, init, n_sites, points), shape
+    init = _sites(library, init, n_sites, points)
+    if labels is not True and labels is not False:
+        _require_labels(labels, points.shape[0])
+    if mapped is not None and mapped.nbytes > PIECE:
+        source: SampleSource = MappedSource(mapped, np.asarray(points), weights, n_sites, labels)
+        return source, np.empty((0, 1), points.dtype), init, shape
+    return SampleSource(library, points, weights, n_sites, labels), points, init, shape
 
 
-def _density(x: Any, weights: Any, n_sites: int, init: Any, periodic: bool) -> Prepared:
+def _require_labels(labels: Any, count: int) -> None:
+    if not isinstance(labels, np.ndarray):
+        raise errors.InvalidType(
+            f"[{OPERATION}] labels: expected True, False or a NumPy array of int32, got {type(labels).__name__}"
+        )
+    if labels.dtype != np.int32 or labels.shape != (count,) or not labels.flags.writeable:
+        kind = "writable" if labels.flags.writeable else "read-only"
+        raise errors.InvalidValue(
+            f"[{OPERATION}] labels: expected a writable int32 array of shape ({count},) to match x, got a {kind} "
+            f"{labels.dtype} one of shape {labels.shape}"
+        )
+
+
+def _density(x: Any, weights: Any, n_sites: int, init: Any, periodic: bool, labels: Any) -> Prepared:
     """Do the same for a density: the sites are as `init` is, else as the pixels are."""
     if weights is not None:
         raise errors.InvalidValue(f"[{OPERATION}] weights: expected None for a density, which has its own")
+    if labels is not True and labels is not False:
+        raise errors.InvalidValue(f"[{OPERATION}] labels: expected True or False for a density, which has none")
     density = _checks.box(OPERATION, x, periodic, (2, 3), _checks.BOXES + _checks.FORMS, "x")
     library, (init,) = gather(OPERATION, {"init": init})
     if init is None:

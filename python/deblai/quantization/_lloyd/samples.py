@@ -1,4 +1,4 @@
-"""Samples as a source of Lloyd's iteration: one call of the kernel a step, seeds by k-means++."""
+"""Samples as a source of Lloyd's iteration: one call of the kernel for each piece of them in a step."""
 
 from __future__ import annotations
 
@@ -14,20 +14,26 @@ OPERATION = "quantization.lloyd"
 
 
 class SampleSource:
-    """Checked samples (n, d) and weights (n,) of one library, dtype and device."""
+    """Checked samples (n, d) and weights (n,) of one library, dtype and device.
 
-    def __init__(self, library: Library, x: Any, weights: Any, n_sites: int) -> None:
-        self.library, self.x, self.weights = library, x, weights
+    `labels` is whether they are kept, or the array (n,) that they are written to.
+    """
+
+    def __init__(self, library: Library, x: Any, weights: Any, n_sites: int, labels: Any = True) -> None:
+        self.library, self.x, self.weights, self.wanted = library, x, weights, labels
         self.device = library.device(x)
         self.plan = _backend.plan(OPERATION, self.device)
         self.dtype = np.dtype(library.dtype(x))
+        self.pieces = self._pieces()
         self.views = (view_of(OPERATION, "x", library, x), view_of(OPERATION, "weights", library, weights))
         if self.plan.backend == "reference":
             self._require_entries()
         elif self.plan.backend == "cpu":  # a device says itself what does not fit
+            views = self._views(self.pieces[0])
             sites = _dlpack.view(np.zeros((n_sites, x.shape[1]), self.dtype))
-            _backend.require_memory(OPERATION, _core.lloyd_workspace(*self.views, sites, self.plan.threads))
-        self._labels = [self._fresh(np.int32), self._fresh(np.int32)]
+            _backend.require_memory(OPERATION, _core.lloyd_workspace(*views, sites, self.plan.threads))
+        keeps = labels is not False and len(self.pieces) == 1
+        self._labels = [self._fresh(np.int32) if keeps else None for _ in range(2)]
 
     def step(self, sites: Array) -> Step:
         """Find the nearest site of every sample."""
@@ -45,18 +51,13 @@ class SampleSource:
         empty = list(np.flatnonzero(now.mass == 0))
         if not empty or now.energy == 0:
             return now.centroid.astype(self.dtype), False
-        costs = self._fresh(self.dtype)
-        mass, sums, _ = self._assign(sites, None, costs)
-        cost, labels, weights = self.host(costs).astype(np.float64), self.host(now.labels), self.host(self.weights)
-        if weights is not None:
-            cost *= weights
-        dearest = np.argpartition(-cost, len(empty) - 1)[: len(empty)]
+        mass, sums, dearest = self._dearest(sites, len(empty))
         relocated = False
-        for i in dearest[np.lexsort((dearest, -cost[dearest]))]:
-            j, w = labels[i], 1.0 if weights is None else float(weights[i])
-            if not cost[i] > 0 or not mass[j] - w > 1e-9 * mass[j]:  # alone in its cell: nothing to gain
+        for i, j, cost in dearest:
+            w = 1.0 if self.weights is None else float(self.weights[i])
+            if not cost > 0 or not mass[j] - w > 1e-9 * mass[j]:  # alone in its cell: nothing to gain
                 continue
-            point = self.host(self.x[int(i)]).astype(np.float64)
+            point = self.host(self.x[i]).astype(np.float64)
             mass[j] -= w
             sums[j] -= w * point
             now.centroid[j] = sums[j] / mass[j]
@@ -84,7 +85,7 @@ class SampleSource:
         weights = self.host(self.weights)
         if weights is None:
             return self._at(rng.choice(self.x.shape[0], n_sites, replace=False))
-        self.seeds(1, np.random.default_rng(0))  # checks the entries
+        self.require_weights()
         w = weights.astype(np.float64)
         if (positive := np.count_nonzero(w)) < n_sites:
             raise errors.InvalidValue(
@@ -92,13 +93,66 @@ class SampleSource:
             )
         return self._at(rng.choice(len(w), n_sites, replace=False, p=w / w.sum()))
 
-    def finish(self, labels: Any) -> Any:
-        """Return labels in the caller's library."""
+    def costs(self, sites: Array) -> Array:
+        """Return the squared distance of every sample to the nearest site (n,)."""
+        costs = self._fresh(self.dtype)
+        self._assign(sites, None, costs)
+        return np.asarray(self.host(costs))
+
+    def masses(self, sites: Array) -> Array:
+        """Return the mass of the samples nearest to each site."""
+        return self._assign(sites, None, None)[0]
+
+    def rows(self, indices: Array) -> Array:
+        """Return some samples."""
+        return self._at(indices)
+
+    def finish(self, labels: Any, sites: Array) -> Any:
+        """Return labels in the caller's library, None where they are not wanted; those of pieces are found now."""
+        if self.wanted is False:
+            return None
+        if labels is None:
+            labels = np.empty(self.x.shape[0], np.int32) if self.wanted is True else self.wanted
+            self._assign(sites, labels, None)
+            return labels
+        if self.wanted is not True:
+            self.wanted[:] = self.host(labels)
+            return self.wanted
         return self.library.device_array(labels, self.x) if isinstance(labels, np.ndarray) else labels
 
     def host(self, array: Any) -> Any:
         """Return a NumPy array with the same values, None for None."""
         return array if array is None or isinstance(array, np.ndarray) else self.library.numpy(array)
+
+    def require_weights(self) -> None:
+        """Raise where weights are not weights."""
+        w = self.host(self.weights)
+        if w is not None and not ((w >= 0).all() and 0 < w.sum(dtype=float) < np.inf):
+            raise errors.InvalidValue(
+                f"[{OPERATION}] weights: expected finite nonnegative weights of positive total mass"
+            )
+
+    def _pieces(self) -> list[slice]:
+        """Return the ranges of samples that calls of the kernel are for."""
+        return [slice(0, self.x.shape[0])]
+
+    def _views(self, piece: slice) -> tuple[Any, Any]:
+        return self.views
+
+    def _dearest(self, sites: Array, count: int) -> tuple[Array, Array, list[tuple[int, int, float]]]:
+        """Return masses and sums, and number, label and cost of the samples that cost most, first the dearest."""
+        labels, costs = self._fresh(np.int32), self._fresh(self.dtype)
+        mass, sums, _ = self._assign(sites, labels, costs)
+        return mass, sums, self._pick(0, self.host(labels), self.host(costs), self.host(self.weights), count)
+
+    def _pick(self, first: int, labels: Array, costs: Array, weights: Any, count: int) -> list[tuple[int, int, float]]:
+        cost = costs.astype(np.float64)
+        if weights is not None:
+            cost *= weights
+        count = min(count, len(cost))
+        dearest = np.argpartition(-cost, count - 1)[:count]
+        dearest = dearest[np.lexsort((dearest, -cost[dearest]))]
+        return [(first + int(i), int(labels[i]), float(cost[i])) for i in dearest]
 
     def _assign(self, sites: Array, labels: Any, cost: Any) -> tuple[Array, Array, float]:
         if self.plan.backend == "reference":
@@ -144,8 +198,4 @@ class SampleSource:
     def _require_entries(self) -> None:
         if not np.isfinite(self.host(self.x)).all():
             raise errors.InvalidValue(f"[{OPERATION}] x: expected finite values, got nan or inf")
-        w = self.host(self.weights)
-        if w is not None and not ((w >= 0).all() and 0 < w.sum(dtype=float) < np.inf):
-            raise errors.InvalidValue(
-                f"[{OPERATION}] weights: expected finite nonnegative weights of positive total mass"
-            )
+        self.require_weights()
