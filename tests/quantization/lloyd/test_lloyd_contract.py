@@ -53,7 +53,11 @@ BAD = [
         r"n_sites: expected at most the 1 samples of",
     ),
     ({"weights": np.ones(10, np.float32)}, InvalidType, r"weights: expected float64 to match x, got float32"),
-    ({"init": "best"}, InvalidValue, r"init: expected 'k-means\+\+', 'random' or an array \(n_sites, d\), got 'best'"),
+    (
+        {"init": "best"},
+        InvalidValue,
+        r"init: expected one of \('k-means\+\+', .*\) or an array \(n_sites, d\), got 'best'",
+    ),
     ({"init": X[:3]}, InvalidValue, r"init: expected 2 sites to match n_sites, got 3"),
     ({"init": X[:2, :2]}, InvalidValue, r"init: expected 3 coordinates to match x, got 2"),
     ({"init": changed(X[:2], NAN)}, InvalidValue, r"init: expected finite values, got nan or inf"),

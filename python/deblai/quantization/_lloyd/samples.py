@@ -127,10 +127,15 @@ class SampleSource:
     def require_weights(self) -> None:
         """Raise where weights are not weights."""
         w = self.host(self.weights)
-        if w is not None and not ((w >= 0).all() and 0 < w.sum(dtype=float) < np.inf):
+        if w is None:
+            return
+        bad = np.flatnonzero(~((w >= 0) & (w < np.inf)))
+        if len(bad):
             raise errors.InvalidValue(
-                f"[{OPERATION}] weights: expected finite nonnegative weights of positive total mass"
+                f"[{OPERATION}] weights: expected finite nonnegative weights, got {w[bad[0]]:g} at [{bad[0]}]"
             )
+        if not 0 < (total := w.sum(dtype=float)) < np.inf:
+            raise errors.InvalidValue(f"[{OPERATION}] weights: expected a positive finite total mass, got {total:g}")
 
     def _pieces(self) -> list[slice]:
         """Return the ranges of samples that calls of the kernel are for."""
