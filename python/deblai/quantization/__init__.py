@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from ._laguerre import laguerre
+from ._lloyd.assign import assign
 from ._lloyd.lloyd import LloydState, lloyd
 from ._quantize import QuantizeState, quantize
 from ._transport.semidiscrete import SemidiscreteState, semidiscrete
 
-__all__ = ["LloydState", "QuantizeState", "SemidiscreteState", "laguerre", "lloyd", "quantize", "semidiscrete"]
+__all__ = [
+    "LloydState",
+    "QuantizeState",
+    "SemidiscreteState",
+    "assign",
+    "laguerre",
+    "lloyd",
+    "quantize",
+    "semidiscrete",
+]

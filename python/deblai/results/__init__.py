@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from ._multimarginal import EpsilonPath, Expectation, MultimarginalBatch, MultimarginalResult
 from ._quantization import Cells, Facets, Geometry, QuantizationResult, Restart, Stability
+from ._samples import Assignment
 from ._semidiscrete import SemidiscreteResult
 from ._sliced import FlowResult, SlicedResult
 from ._solids import Cells3, Solids
 from ._sparse import SeidlResult, SparseResult
 
 __all__ = [
+    "Assignment",
     "Cells",
     "Cells3",
     "EpsilonPath",

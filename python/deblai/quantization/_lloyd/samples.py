@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,6 +11,20 @@ from ..._array import Library, view_of
 from .descent import Array, Step
 
 OPERATION = "quantization.lloyd"
+
+
+class Nearest(NamedTuple):
+    """Cells of given sites, with a label and a squared distance for each sample."""
+
+    step: Step
+    labels: Any
+    costs: Any
+
+
+def _step(sites: Array, mass: Array, sums: Array, energy: float, labels: Any) -> Step:
+    total, filled = mass.sum(), mass[:, None] > 0
+    centroid = np.where(filled, sums / np.where(filled, mass[:, None], 1.0), sites)
+    return Step(mass / total, centroid, float(energy / total), labels)
 
 
 class SampleSource:
@@ -39,12 +53,18 @@ class SampleSource:
         """Find the nearest site of every sample."""
         self._labels.reverse()  # those of the step before stay as they are
         mass, sums, energy = self._assign(sites, self._labels[0], None)
-        total = mass.sum()
-        if not energy > 16 * np.finfo(self.dtype).tiny * total:
+        if not energy > 16 * np.finfo(self.dtype).tiny * mass.sum():
             self._require_scale()
-        filled = mass[:, None] > 0
-        centroid = np.where(filled, sums / np.where(filled, mass[:, None], 1.0), sites)
-        return Step(mass / total, centroid, float(energy / total), self._labels[0])
+        return _step(sites, mass, sums, energy, self._labels[0])
+
+    def nearest(self, sites: Array) -> Nearest:
+        """Find the nearest site of every sample and the squared distance to it."""
+        labels, costs = self._fresh(np.int32), self._fresh(self.dtype)
+        return Nearest(_step(sites, *self._assign(sites, labels, costs), labels), labels, costs)
+
+    def exported(self, array: Any) -> Any:
+        """Return one number a sample in the caller's library."""
+        return self.library.device_array(array, self.x) if isinstance(array, np.ndarray) else array
 
     def move(self, sites: Array, now: Step) -> tuple[Array, bool]:
         """Send sites to their centroids, and those of empty cells to the samples that cost most."""
@@ -118,7 +138,7 @@ class SampleSource:
         if self.wanted is not True:
             self.wanted[:] = self.host(labels)
             return self.wanted
-        return self.library.device_array(labels, self.x) if isinstance(labels, np.ndarray) else labels
+        return self.exported(labels)
 
     def host(self, array: Any) -> Any:
         """Return a NumPy array with the same values, None for None."""
