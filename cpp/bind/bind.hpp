@@ -73,8 +73,11 @@ void require_size(const Vector<T>& v, index_t n, const char* what) {
     if (v && v.size != n) throw InvalidType(std::string(what) + ": expected " + std::to_string(n) + " numbers");
 }
 
-// Contiguous totals of the host: a mass and a sum for each of k sites.
-inline void require_totals(const Vector<double>& mass, const Matrix<double>& sum, index_t k, index_t d) {
+// Contiguous totals of the host: a mass, a sum and, where it is wanted, pull and stillness for each of k sites.
+inline void require_totals(const Vector<double>& mass, const Matrix<double>& sum, const Matrix<double>& pull,
+                           bool wanted, index_t k, index_t d) {
+    if (wanted && (pull.rows != k || pull.cols != 2 || pull.col_stride != 1 || pull.row_stride != 2))
+        throw InvalidType("pull: expected a contiguous float64 (k, 2)");
     if (mass.size != k || mass.stride != 1) throw InvalidType("mass: expected one contiguous float64 per site");
     if (sum.rows != k || sum.cols != d || sum.col_stride != 1 || sum.row_stride != d)
         throw InvalidType("sum: expected a contiguous float64 (k, d)");

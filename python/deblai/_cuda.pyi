@@ -58,6 +58,9 @@ def lloyd(
     sum: _View,
     labels: _View | None,
     cost: _View | None,
+    p: float,
+    near: float,
+    pull: _View | None,
     stream: int,
     device: int,
 ) -> float: ...

@@ -28,6 +28,7 @@ std::vector<T> numbers(index_t count, std::uint64_t seed, bool lattice) {
 struct Case {
     index_t n, k, d;
     bool weighted = false, lattice = false, strided = false;
+    double p = 2;
 };
 
 template <class T>
@@ -45,6 +46,8 @@ struct Arrays {
         Problem<T> q;
         q.x = c.strided ? Matrix<const T>{x.on(gpu), c.n, c.d, 1, c.n} : Matrix<const T>{x.on(gpu), c.n, c.d, c.d, 1};
         q.sites = {y.on(gpu), c.k, c.d, c.d, 1};
+        q.p = c.p;
+        q.near = c.lattice ? 1.0 : 1e-2;
         if (c.weighted) q.weights = {w.on(gpu), c.n, c.strided ? 2 : 1};
         return q;
     }
@@ -52,16 +55,20 @@ struct Arrays {
 
 template <class T>
 struct Outputs {
-    std::vector<double> mass, sum;
+    std::vector<double> mass, sum, pull;
     Twin<std::int32_t> labels;
     Twin<T> cost;
     double energy = 0;
 
     explicit Outputs(const Case& c)
-        : mass(c.k), sum(c.k * c.d), labels(std::vector<std::int32_t>(2 * c.n, -1)), cost(std::vector<T>(c.n)) {}
+        : mass(c.k),
+          sum(c.k * c.d),
+          pull(2 * c.k),
+          labels(std::vector<std::int32_t>(2 * c.n, -1)),
+          cost(std::vector<T>(c.n)) {}
 
     Output<T> output(const Case& c, bool gpu) {
-        return {mass.data(), sum.data(), {labels.on(gpu), c.n, 2}, {cost.on(gpu), c.n, 1}};
+        return {mass.data(), sum.data(), {labels.on(gpu), c.n, 2}, {cost.on(gpu), c.n, 1}, pull.data()};
     }
 };
 
@@ -74,8 +81,8 @@ void compare(const Case& c) {
     Outputs<T> cpu(c), gpu(c), again(c);
     char what[160];
     std::snprintf(what, sizeof what,
-                  "f%d n=%lld k=%lld d=%lld weighted=%d lattice=%d strided=%d: ", 8 * static_cast<int>(sizeof(T)),
-                  (long long)c.n, (long long)c.k, (long long)c.d, c.weighted, c.lattice, c.strided);
+                  "f%d n=%lld k=%lld d=%lld weighted=%d lattice=%d strided=%d p=%g: ", 8 * static_cast<int>(sizeof(T)),
+                  (long long)c.n, (long long)c.k, (long long)c.d, c.weighted, c.lattice, c.strided, c.p);
     const std::string name = what;
     cpu.energy = deblai::lloyd::assign(arrays.problem(false), cpu.output(c, false));
     for (Outputs<T>* out : {&gpu, &again}) {
@@ -104,6 +111,9 @@ void compare(const Case& c) {
     for (index_t e = 0; e < c.k * c.d; ++e)
         sums &= std::abs(gpu.sum[e] - cpu.sum[e]) <= 1e-10 * (1 + std::abs(cpu.sum[e]));
     expect(sums, name + "masses and sums");
+    bool pulls = true;
+    for (index_t j = 0; j < 2 * c.k; ++j) pulls &= std::abs(gpu.pull[j] - cpu.pull[j]) <= 1e-12 * cpu.pull[j];
+    expect(pulls, name + "pulls");
 }
 
 template <class T>
@@ -127,6 +137,7 @@ void compare_all(bool quick) {
             compare<T>({129, 33, 3, weighted, false, strided});
             compare<T>({500, 70, 17, weighted, false, strided});
             compare<T>({260, 40, 40, weighted, strided, strided});
+            for (const double p : {1.0, 3.0}) compare<T>({200, 9, 3, weighted, weighted, strided, p});
             compare<T>({5000, 2, 2, weighted, false, strided});  // runs of several slices
             compare_seeds<T>({700, 1, 2, weighted, true, strided}, 20);
             compare_seeds<T>({5000, 1, 3, weighted, true, strided}, 5);

@@ -3,6 +3,9 @@
 //   label(i) = argmin_j |x_i - y_j|, the lowest j of equals     energy = sum_i w_i |x_i - y_label(i)|^2
 // (of squares of differences, rounded and added in float64 over ascending coordinates: brute force finds the same)
 //   mass(j) = sum of w_i, sum(j) = sum of w_i x_i, over the i with label(i) = j
+// For mean powers of distances other than squares, with r_i = |x_i - y_label(i)|, what Weiszfeld's iteration wants:
+//   energy = sum_i w_i r_i^p,   pull(j) = sum of g_i, sum(j) = sum of g_i x_i,   g_i = w_i r_i^(p - 2) if r_i > near,
+//   still(j) = sum of w_i over the others, at the site but for rounding
 // Lloyd, IEEE Transactions on Information Theory 28, 1982. Seeds: Arthur and Vassilvitskii, "k-means++", SODA 2007.
 //
 // Few coordinates (d <= 3) and many sites: a grid over the samples whose cells hold every site that can be nearest to
@@ -24,6 +27,7 @@ struct Problem {
     Matrix<const T> x;        // (n, d) samples
     Vector<const T> weights;  // (n,), nonnegative, any positive sum; null: all 1
     Matrix<const T> sites;    // (k, d)
+    double p = 2, near = 0;   // p >= 1, near >= 0
 };
 
 template <class T>
@@ -32,6 +36,7 @@ struct Output {
     double* sum = nullptr;        // (k, d), contiguous
     Vector<std::int32_t> labels;  // (n,); null: not wanted
     Vector<T> cost;               // (n,), |x_i - y_label(i)|^2; null: not wanted
+    double* pull = nullptr;       // (k, 2) pull and still; for p = 2 pull is `mass`, and this is not written
 };
 
 // Throws InvalidValue where shapes do not fit; every backend's first step.
@@ -44,9 +49,9 @@ template <class T>
 double assign(const Problem<T>& problem, const Output<T>& output, const Control& control = {});
 
 // Most bytes that one call of assign allocates:
-//   partial sums  8 k (d + 1) P, P <= 64 pieces, fewer where that would be over 64 MiB, but at least 4;
-//   sites         three copies; per thread 64 samples (256 with a grid), twice;
-//   grid          lists of 32 k cells, n / 2 and 4 Mi at most, and 16 k + 4 cells candidates at most;
+//   partial sums  8 k (d + 1) P (d + 3 where p is not 2), P <= 64 pieces, fewer where that would be over 64 MiB, but at
+//   least 4; sites         three copies; per thread 64 samples (256 with a grid), twice; grid          lists of 32 k
+//   cells, n / 2 and 4 Mi at most, and 16 k + 4 cells candidates at most;
 //                 while it is built, 10 k for each thread. Lists that grow hold up to three times that.
 template <class T>
 std::size_t workspace_bytes(const Problem<T>& problem, int threads);

@@ -88,7 +88,9 @@ void assign_columns(Task<T>& q, const Grid<T>& g) {
             for (index_t v = 0; v < w && l + v < count; ++v)
                 if (unsure[v]) label[l + v] = exactly(q, g, i + l + v, static_cast<Word<T>>(cell[v]));
         }
-        if (q.weights)
+        if (q.power != 0)
+            cluster_columns_powered<D>(q, i, count, grid_block, tile, label);
+        else if (q.weights)
             cluster_columns<D, true>(q, i, count, grid_block, tile, label);
         else
             cluster_columns<D, false>(q, i, count, grid_block, tile, label);

@@ -24,7 +24,9 @@ struct Task {
     const T* sites;  // (k, d), contiguous
     index_t k;
     index_t begin, end;
-    double* partial;  // (k, d + 1): mass and sums, added to
+    double* partial;  // (k, d + 1): mass and sums, added to; with powers (k, d + 3): mass, pull, still and sums
+    double power;     // (p - 2) / 2
+    double near;      // squared
     double energy;    // out
     bool bad_weight;  // out
     Vector<std::int32_t> labels;

@@ -36,13 +36,13 @@ index_t parts(index_t n, index_t size) { return (n + size - 1) / size; }
 // Every length that depends on the problem alone, never on the number of threads.
 template <class T>
 struct Plan {
-    index_t n, d, k, pieces, step, panels;
+    index_t n, d, k, width, pieces, step, panels;
     bool grid, scores;
     GridSize size{};
 
-    explicit Plan(const Problem<T>& q) : n(q.x.rows), d(q.x.cols), k(q.sites.rows) {
+    explicit Plan(const Problem<T>& q) : n(q.x.rows), d(q.x.cols), k(q.sites.rows), width(d + (q.p == 2 ? 1 : 3)) {
         constexpr index_t budget = index_t{64} << 20;
-        const index_t one = static_cast<index_t>(sizeof(double)) * k * (d + 1);
+        const index_t one = static_cast<index_t>(sizeof(double)) * k * width;
         pieces = std::clamp<index_t>(n / (8 * k), 16, 64);
         pieces = std::min(pieces, std::max<index_t>(budget / one, 4));
         step = parts(parts(n, pieces), grid_block) * grid_block;
@@ -59,7 +59,7 @@ struct Plan {
         const index_t most = std::max({bounds_scratch(d), tile_scratch(d), grid ? grid_scratch(d) : 0});
         return (most + 15) / 16 * 16;
     }
-    std::size_t partials() const { return sizeof(double) * pieces * k * (d + 1); }
+    std::size_t partials() const { return sizeof(double) * pieces * k * width; }
 };
 
 // Rough cost of a whole call in nanoseconds of one thread; decides only whether threads are worth starting.
@@ -173,6 +173,8 @@ void require_shapes(const Problem<T>& q) {
     require(!q.weights || q.weights.size == q.x.rows, "weights: expected one weight per sample of x");
     require(q.sites.rows > 0 && q.sites.cols == q.x.cols, "sites: expected shape (k, d), k >= 1");
     require(q.sites.rows < most, "sites: expected fewer than 2^31 sites");
+    require(q.p >= 1 && std::isfinite(q.p), "p: expected a finite exponent of at least 1");
+    require(q.near >= 0 && std::isfinite(q.near), "near: expected a distance");
 }
 
 template <class T>
@@ -197,7 +199,7 @@ double assign(const Problem<T>& q, const Output<T>& out, const Control& control)
     const Kernels<T>& kernel = kernels(control.simd, T{});
     const Plan<T> plan(q);
     Team team(control, work_estimate(plan));
-    const index_t d = plan.d, k = plan.k, width = d + 1;
+    const index_t d = plan.d, k = plan.k, width = plan.width;
 
     const Buffer scratch = allocate(sizeof(T) * plan.worker_scratch() * team.size());
     const auto own = [&](int worker) { return reinterpret_cast<T*>(scratch.get()) + worker * plan.worker_scratch(); };
@@ -225,6 +227,8 @@ double assign(const Problem<T>& q, const Output<T>& out, const Control& control)
                      piece * plan.step,
                      std::min(plan.n, (piece + 1) * plan.step),
                      partial,
+                     q.p / 2 - 1,
+                     q.near * q.near,
                      0,
                      false,
                      out.labels,
@@ -250,7 +254,8 @@ double assign(const Problem<T>& q, const Output<T>& out, const Control& control)
         }
         for (index_t j = begin; j < end; ++j) {
             out.mass[j] = partials[j * width];
-            std::copy_n(partials + j * width + 1, d, out.sum + j * d);
+            std::copy_n(partials + (j + 1) * width - d, d, out.sum + j * d);
+            if (width > d + 1) std::copy_n(partials + j * width + 1, 2, out.pull + 2 * j);
         }
     });
     if (team.stopped()) return nan;

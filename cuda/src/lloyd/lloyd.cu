@@ -47,13 +47,13 @@ struct Workspace {
     Found* found;
     std::uint32_t *label, *sorted, *index, *order;
     index_t* begin;
-    double *parts, *partial, *total;
+    double *parts, *gain, *partial, *total;
     std::byte* sorting;
     std::size_t sort_bytes = 0;
     index_t slices;
     int bits = 1;
 
-    Workspace(Arena& arena, const Call& call, index_t n, index_t k, index_t d) {
+    Workspace(Arena& arena, const Call& call, index_t n, index_t k, index_t width, bool powered) {
         while (bits < 32 && (index_t{1} << bits) < k) ++bits;
         slices = std::clamp<index_t>(n / (tile_size * k), 1, 64);
         found = arena.take<Found>(1);
@@ -63,8 +63,9 @@ struct Workspace {
         order = arena.take<std::uint32_t>(n);
         begin = arena.take<index_t>(k + 1);
         parts = arena.take<double>(tiles(n));
-        partial = arena.take<double>(k * slices * (d + 1));
-        total = arena.take<double>(k * (d + 1));
+        gain = powered ? arena.take<double>(n) : nullptr;
+        partial = arena.take<double>(k * slices * width);
+        total = arena.take<double>(k * width);
         sort(call, n);
         sorting = arena.take<std::byte>(std::max<std::size_t>(sort_bytes, 1));
     }
@@ -119,12 +120,13 @@ template <class T>
 double assign(const Problem<T>& q, const Output<T>& out, void* stream, int device, bool (*poll)(void*), void* context) {
     deblai::lloyd::require_shapes(q);
     const Call call("quantization.lloyd", stream, device);
-    const index_t n = q.x.rows, d = q.x.cols, k = q.sites.rows, width = d + 1;
+    const bool powered = q.p != 2;
+    const index_t n = q.x.rows, d = q.x.cols, k = q.sites.rows, width = d + (powered ? 3 : 1);
     Arena size(nullptr);
-    Workspace<T>(size, call, n, k, d);
+    Workspace<T>(size, call, n, k, width, powered);
     const Memory memory(call, size.used());
     Arena arena(memory.data());
-    Workspace<T> w(arena, call, n, k, d);
+    Workspace<T> w(arena, call, n, k, width, powered);
     const T scale = require_entries(call, q, w);
 
     // About 30 ms of work between two polls.
@@ -140,12 +142,12 @@ double assign(const Problem<T>& q, const Output<T>& out, void* stream, int devic
         call.launch("nearest", nearest<T>, grid, product_threads, q.x, q.sites, scale, first, w.label);
     }
     call.launch("spend", spend<T>, tile_grid(n, 1), block_threads, q.x, q.weights, q.sites, w.label, w.index,
-                out.labels, out.cost, w.parts);
+                out.labels, out.cost, q.p / 2 - 1, q.near * q.near, w.gain, w.parts);
     call.launch("sum_rows", sum_rows<double>, dim3(1), block_threads, w.parts, tiles(n), 1.0, &w.found->energy);
     w.sort(call, n, true);
     call.launch("find_runs", find_runs, threads_over(k + 1), block_threads, w.sorted, n, k, w.begin);
     call.launch("sum_runs", sum_runs<T>, dim3(static_cast<unsigned>(k), static_cast<unsigned>(w.slices)), block_threads,
-                q.x, q.weights, w.order, w.begin, w.partial);
+                q.x, q.weights, w.order, w.begin, static_cast<const double*>(w.gain), w.partial);
     call.launch("add_slices", add_slices, threads_over(k * width), block_threads, w.partial, k, w.slices, width,
                 w.total);
 
@@ -155,7 +157,8 @@ double assign(const Problem<T>& q, const Output<T>& out, void* stream, int devic
     fetch(call, &energy, &w.found->energy, 1);
     for (index_t j = 0; j < k; ++j) {
         out.mass[j] = total[j * width];
-        std::copy_n(total.data() + j * width + 1, d, out.sum + j * d);
+        std::copy_n(total.data() + (j + 1) * width - d, d, out.sum + j * d);
+        if (powered) std::copy_n(total.data() + j * width + 1, 2, out.pull + 2 * j);
     }
     if (!std::isfinite(energy)) throw InvalidValue("[quantization.lloyd] x: the energy overflows; rescale the samples");
     return energy;

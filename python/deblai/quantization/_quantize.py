@@ -76,7 +76,7 @@ def quantize(
     ----------
     measure : measures.Law, UniformBox, Grid, Polytope, Gaussian, Mixture, PiecewiseLinear or Samples
         A law, a box or pixels of the line; a law needs a density (``pdf``) and a finite p-th moment. Of the plane and
-        of space what `laguerre` knows. Samples of any dimension are handed to `lloyd`, for p = 2 and free weights:
+        of space what `laguerre` knows. Samples of any dimension are handed to `lloyd`, for free weights:
         `tol` is then its own, and there is no `residual`.
     n_sites : int
         Number of sites N.

@@ -24,21 +24,30 @@ def nearest(x: Array, sites: Array) -> tuple[Array, Array]:
     return labels, cost
 
 
-def assign(x: Array, weights: Array | None, sites: Array) -> tuple[Array, Array, float, Array, Array]:
-    """Return mass and weighted sum of each site's samples, the energy, labels and squared distances.
+def assign(
+    x: Array, weights: Array | None, sites: Array, p: float = 2, near: float = 0
+) -> tuple[Array, Array, Array, float, Array, Array]:
+    """Return mass, pulls (k, 2) and sum of each site's samples, the energy, labels and squared distances.
+
+    With r the distance of a sample of weight w, its pull is w r^(p - 2), and sums are of pulls times samples. Those no
+    further than `near` have no pull: in column 1 are their weights.
 
     Parameters
     ----------
     x : array (n, d)
     weights : array (n,) or None
     sites : array (k, d)
+    p, near : float
     """
     x, sites = np.asarray(x, np.float64), np.asarray(sites, np.float64)
     w = np.ones(len(x)) if weights is None else np.asarray(weights, np.float64)
     labels, cost = nearest(x, sites)
     mass = np.bincount(labels, w, len(sites))
-    sums = np.stack([np.bincount(labels, w * column, len(sites)) for column in x.T], axis=1)
-    return mass, sums, float(w @ cost), labels, cost
+    near_by = (cost <= near**2) if p != 2 else np.zeros(len(x), bool)
+    each = np.where(near_by, 0.0, w * np.where(near_by, 1.0, cost) ** (p / 2 - 1)) if p != 2 else w
+    pull = np.stack([np.bincount(labels, v, len(sites)) for v in (each, w * near_by)], axis=1)
+    sums = np.stack([np.bincount(labels, each * column, len(sites)) for column in x.T], axis=1)
+    return mass, pull, sums, float(w @ cost ** (p / 2)), labels, cost
 
 
 def seed(x: Array, weights: Array | None, uniforms: Array) -> Array:

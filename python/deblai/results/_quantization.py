@@ -250,7 +250,7 @@ class QuantizationResult:
         The mass of each site's cell; they sum to 1.
     energy : scalar
         The mean squared distance to the nearest site: the squared W_2 between the measure and the weighted sites. The
-        p-th power of W_p where `quantize` was asked for another p, or for given weights.
+        p-th power of W_p for another p, or for given weights.
     labels : array (n,) of int32, or None
         The nearest site of each sample, the first of equals; None for a measure.
     n_iter : int

@@ -63,6 +63,45 @@ void every_engine() {
     }
 }
 
+// Other powers of distances: energies, pulls and sums by their definition.
+template <class T>
+void powers() {
+    for (const char* level : levels())
+        for (const auto& [n, k, d] : {std::array<index_t, 3>{65, 9, 3}, {300, 31, 4}, {130, 40, 19}, {4500, 40, 2}})
+            for (const bool weighted : {false, true})
+                for (const double p : {1.0, 1.5, 3.0, 8.0}) {
+                    Clusters<T> c = random_clusters<T>(n, k, d, weighted, 5 * n + d);
+                    std::copy_n(c.x.begin(), 3 * d, c.sites.begin());  // distances 0
+                    const double near = p < 2 ? 0.1 : 0;
+                    std::vector<double> mass(k), sum(k * d), pull(2 * k), masses(k), sums(k * d), pulls(2 * k);
+                    std::vector<std::int32_t> labels(n);
+                    lloyd::Problem<T> q = c.problem();
+                    q.p = p, q.near = near;
+                    const double got = lloyd::assign<T>(
+                        q, {mass.data(), sum.data(), {labels.data(), n, 1}, {}, pull.data()}, {.simd = level});
+                    double energy = 0;
+                    for (index_t i = 0; i < n; ++i) {
+                        const index_t j = labels[i];
+                        const double w = c.w.empty() ? 1.0 : double(c.w[i]), s = squared_distance(c, i, j);
+                        const double g = s > near * near ? w * std::pow(s, p / 2 - 1) : 0;
+                        energy += w * std::pow(s, p / 2);
+                        masses[j] += w;
+                        pulls[2 * j] += g;
+                        pulls[2 * j + 1] += s > near * near ? 0 : w;
+                        for (index_t a = 0; a < d; ++a) sums[j * d + a] += g * double(c.x[i * d + a]);
+                    }
+                    CHECK(labels == brute(c).labels, n, k, d, level);
+                    CHECK_CLOSE(got, energy, 1e-12);
+                    for (index_t j = 0; j < k; ++j) {
+                        CHECK_CLOSE(mass[j], masses[j], 1e-12);
+                        CHECK_CLOSE(pull[2 * j], pulls[2 * j], 1e-12);
+                        CHECK(std::abs(pull[2 * j + 1] - pulls[2 * j + 1]) <= 1e-12 * mass[j], j, p);
+                        for (index_t a = 0; a < d; ++a)
+                            CHECK(std::abs(sum[j * d + a] - sums[j * d + a]) <= 1e-12 * (1 + 10 * pulls[2 * j]), j, a, p);
+                    }
+                }
+}
+
 // Integer lattices: every distance is exact, a sample between several sites belongs to the first of them.
 template <class T>
 void ties() {
@@ -214,6 +253,8 @@ void refused() {
 int main() {
     every_engine<float>();
     every_engine<double>();
+    powers<float>();
+    powers<double>();
     ties<float>();
     ties<double>();
     far_away<float>();

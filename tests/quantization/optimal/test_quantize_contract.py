@@ -63,7 +63,6 @@ BAD = [
     ({"measure": SQUARE, "init": np.full((3, 2), np.nan)}, InvalidValue, "init: expected finite values"),
     ({"measure": SQUARE, "method": "bfgs"}, InvalidValue, "method: expected one of"),
     ({"measure": SQUARE, "periodic": 1}, InvalidType, "periodic: expected True or False, got 1"),
-    ({"measure": POINTS, "p": 3}, InvalidValue, "p: expected 2 for Samples, got 3"),
     ({"measure": POINTS, "weights": "uniform"}, InvalidValue, "weights: expected 'free' for Samples"),
     ({"measure": POINTS, "method": "newton"}, InvalidValue, "method: expected one of"),
     ({"periodic": True}, InvalidValue, "periodic: expected False on the line, got True"),

@@ -43,6 +43,9 @@ class CellSource:
             to = self.lower + np.mod(to - self.lower, self.size)
         return to.astype(self.dtype), False
 
+    def shorter(self, before: Array, sites: Array) -> None:
+        """Return nothing: steps to centroids lead down."""
+
     def draws(self, n_sites: int, rng: np.random.Generator) -> Array:
         """Draw independent points of the density."""
         measure = self.measure

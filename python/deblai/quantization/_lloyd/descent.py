@@ -28,6 +28,9 @@ class Source(Protocol):
     def move(self, sites: Array, now: Step) -> tuple[Array, bool]:
         """Return the next sites, and whether one of an empty cell was sent elsewhere."""
 
+    def shorter(self, before: Array, sites: Array) -> Array | None:
+        """Return sites nearer to those before, for a step that led up; None where there is nothing to gain."""
+
 
 class Progress:
     """Sites and cells so far; each step has less energy than the one before."""
@@ -55,6 +58,10 @@ class Progress:
         while True:
             now = source.step(sites)
             if self.history and not now.energy < self.history[-1]:
+                nearer = source.shorter(self.sites, sites)
+                if nearer is not None and not np.array_equal(nearer, sites):
+                    sites = nearer
+                    continue
                 self.converged = True  # the sites before were as good as these numbers can say
                 return
             self.sites, self.best = sites, now

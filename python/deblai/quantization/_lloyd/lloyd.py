@@ -34,6 +34,7 @@ def lloyd(
     x: Any,
     n_sites: int,
     *,
+    p: float = 2,
     weights: Any = None,
     init: Any = "k-means++",
     periodic: bool = False,
@@ -46,10 +47,11 @@ def lloyd(
     r"""Quantize samples or a measure by Lloyd's algorithm: k-means, centroidal Voronoi tessellations.
 
     .. math::
-        E(y_1, \dots, y_k) = \int \min_j |x - y_j|^2 \, d\mu(x)
+        E(y_1, \dots, y_k) = \int \min_j |x - y_j|^p \, d\mu(x)
 
     decreases while every site moves to the mean of its Voronoi cell [1]_, of its samples where :math:`\mu` is a
-    sum of point masses. Nothing of size n times k is stored.
+    sum of point masses; for p other than 2, with r the distances, to the mean weighted by :math:`r^{p-2}` [4]_, for
+    p > 2 by 1 / (p - 1) of the way or less. Nothing of size n times k is stored.
 
     Parameters
     ----------
@@ -60,6 +62,9 @@ def lloyd(
         Sites have the shape of samples; those of `Samples` of the line are (k,).
     n_sites : int
         Number of sites k, at most the number of samples.
+    p : float, default 2
+        The power of distances, at least 1; 2 for a density. For p = 1 sites are medians. Where p < 2, samples within
+        1e-8 of the root mean square distance of the start are at their site, and hold it back [5]_.
     weights : array (n,), optional
         Nonnegative weights of samples, of any positive sum: they are divided by it. Equal weights by default.
     init : {"k-means++", "k-means||", "random"} or array (k, d)
@@ -117,6 +122,9 @@ def lloyd(
     .. [1] S. Lloyd, "Least squares quantization in PCM", IEEE Trans. Inform. Theory 28, 1982.
     .. [2] D. Arthur, S. Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007.
     .. [3] B. Bahmani et al., "Scalable k-means++", Proc. VLDB Endow. 5, 2012, arXiv 1203.6402.
+    .. [4] E. Weiszfeld, "Sur le point pour lequel la somme des distances de n points donnés est minimum", Tohoku Math.
+       J. 43, 1937.
+    .. [5] Y. Vardi, C.-H. Zhang, "The multivariate L1-median and associated data depth", PNAS 97, 2000.
 
     Examples
     --------
@@ -130,7 +138,7 @@ def lloyd(
     >>> bool(abs(r.energy - 1 / 108) < 1e-6)
     True
     """
-    result, doubt = solve(x, n_sites, weights, init, periodic, max_iter, tol, rng, callback, labels)
+    result, doubt = solve(x, n_sites, weights, init, periodic, max_iter, tol, rng, callback, labels, p)
     if doubt:
         warnings.warn(f"[{OPERATION}] {doubt}", errors.ConvergenceWarning, stacklevel=2)
     return result
@@ -147,9 +155,11 @@ def solve(
     rng: Any,
     callback: Callable[[LloydState], bool | None] | None,
     labels: Any = True,
+    p: float = 2,
 ) -> tuple[QuantizationResult, str]:
     """Do what `lloyd` does, and return what it warns of, "" for nothing."""
     n_sites = _validate.positive_integer(OPERATION, "n_sites", n_sites)
+    power = _validate.exponent(OPERATION, p)
     max_iter = _validate.positive_integer(OPERATION, "max_iter", max_iter)
     tol = _validate.real(OPERATION, "tol", tol)
     if tol < 0:
@@ -165,7 +175,7 @@ def solve(
     generator = _rng.generator(OPERATION, rng)
     given = None if isinstance(init, str) else init
     prepare = _density if isinstance(x, _checks.BOXES + _checks.FORMS) else _samples
-    source, like, given, shape = prepare(x, weights, n_sites, given, bool(periodic), labels)
+    source, like, given, shape = prepare(x, weights, n_sites, given, bool(periodic), labels, power)
     library = source.library
     progress = Progress(tol, max_iter)
 
@@ -223,7 +233,7 @@ def _start(source: SampleSource | CellSource, init: str, n_sites: int, rng: np.r
 Prepared = tuple[SampleSource | CellSource, Any, Any, tuple[int, ...]]
 
 
-def _samples(x: Any, weights: Any, n_sites: int, init: Any, periodic: bool, labels: Any) -> Prepared:
+def _samples(x: Any, weights: Any, n_sites: int, init: Any, periodic: bool, labels: Any, p: float) -> Prepared:
     """Return the source of checked samples, an array like them, checked sites, and the shape of one site."""
     shape = None
     if isinstance(x, Samples):
@@ -248,9 +258,9 @@ def _samples(x: Any, weights: Any, n_sites: int, init: Any, periodic: bool, labe
     if labels is not True and labels is not False:
         _require_labels(labels, points.shape[0])
     if mapped is not None and mapped.nbytes > PIECE:
-        source: SampleSource = MappedSource(mapped, np.asarray(points), weights, n_sites, labels)
+        source: SampleSource = MappedSource(mapped, np.asarray(points), weights, n_sites, labels, p)
         return source, np.empty((0, 1), points.dtype), init, shape
-    return SampleSource(library, points, weights, n_sites, labels), points, init, shape
+    return SampleSource(library, points, weights, n_sites, labels, p), points, init, shape
 
 
 def _require_labels(labels: Any, count: int) -> None:
@@ -266,10 +276,12 @@ def _require_labels(labels: Any, count: int) -> None:
         )
 
 
-def _density(x: Any, weights: Any, n_sites: int, init: Any, periodic: bool, labels: Any) -> Prepared:
+def _density(x: Any, weights: Any, n_sites: int, init: Any, periodic: bool, labels: Any, p: float) -> Prepared:
     """Do the same for a density: the sites are as `init` is, else as the pixels are."""
     if weights is not None:
         raise errors.InvalidValue(f"[{OPERATION}] weights: expected None for a density, which has its own")
+    if p != 2:
+        raise errors.InvalidValue(f"[{OPERATION}] p: expected 2 for a density, got {p:g}; see quantization.quantize")
     if labels is not True and labels is not False:
         raise errors.InvalidValue(f"[{OPERATION}] labels: expected True or False for a density, which has none")
     density = _checks.box(OPERATION, x, periodic, (2, 3), _checks.BOXES + _checks.FORMS, "x")

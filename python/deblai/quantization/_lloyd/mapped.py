@@ -8,26 +8,29 @@ from typing import Any
 
 import numpy as np
 
-from ... import _core, _dlpack, errors
+from ... import _dlpack, errors
 from ..._array import NUMPY
 from .descent import Array
-from .samples import SampleSource
+from .samples import OPERATION, Dear, SampleSource, Totals
 
 PIECE = 1 << 26  # bytes of samples at a time
+LEAST = 4096  # samples
 DRAWS = 10  # of each site, among which k-means++ chooses
 
 
 class MappedSource(SampleSource):
     """A `numpy.memmap` (n, d), and weights (n,) in memory or in a file: no more than a piece of it is in memory."""
 
-    def __init__(self, mapped: np.memmap[Any, Any], x: Array, weights: Any, n_sites: int, labels: Any) -> None:
+    def __init__(
+        self, mapped: np.memmap[Any, Any], x: Array, weights: Any, n_sites: int, labels: Any, p: float
+    ) -> None:
         self.file = getattr(mapped, "_mmap", None)
         self.shared = mapped.mode in ("r", "r+", "w+")  # of copies on write, changes would be lost
-        super().__init__(NUMPY, x, weights, n_sites, labels)
+        super().__init__(NUMPY, x, weights, n_sites, labels, p)
 
     def _pieces(self) -> list[slice]:
         n, d = self.x.shape
-        step = max(4096, PIECE // (d * self.x.itemsize))
+        step = max(LEAST, PIECE // (d * self.x.itemsize))
         return [slice(k, min(k + step, n)) for k in range(0, n, step)]
 
     def _views(self, piece: slice) -> tuple[Any, Any]:
@@ -42,51 +45,47 @@ class MappedSource(SampleSource):
         drawn = self.draws(max(count, n_sites), rng)
         return SampleSource(NUMPY, drawn, None, n_sites).seeds(n_sites, rng)
 
-    def _assign(self, sites: Array, labels: Any, cost: Any) -> tuple[Array, Array, float]:
+    def _assign(self, sites: Array, labels: Any, cost: Any, plain: bool = False) -> Totals:
         if self.plan.backend == "reference":
-            return super()._assign(sites, labels, cost)
-        mass, sums, energy = np.zeros(len(sites)), np.zeros(sites.shape), 0.0
+            return super()._assign(sites, labels, cost, plain)
+        found = Totals.zero(sites)
         for piece in self.pieces:
-            targets = (None if v is None else v[piece] for v in (labels, cost))
-            found = self._assign_piece(piece, sites, *targets)
-            mass += found[0]
-            sums += found[1]
-            energy += found[2]
-        if self.weights is not None and not 0 < mass.sum() < np.inf:
+            some, costs = (None if v is None else v[piece] for v in (labels, cost))
+            found = found.plus(self._assign_piece(piece, sites, some, costs, plain))
+        if self.weights is not None and not 0 < found.mass.sum() < np.inf:
             self.require_weights()
-        return mass, sums, energy
+        return found
 
-    def _assign_piece(self, piece: slice, sites: Array, labels: Any, cost: Any) -> tuple[Array, Array, float]:
-        mass, sums = np.zeros(len(sites)), np.zeros(sites.shape)
-        weightless = self.weights is not None and not self.weights[piece].any()
+    def _assign_piece(self, piece: slice, sites: Array, labels: Any, cost: Any, plain: bool = False) -> Totals:
+        power = (2.0, 0.0) if plain else (self.p, self.near)
         x, weights = self._views(piece)
-        if weightless:
-            weights = None  # labels are those of any weights
-        targets = _dlpack.view(mass, True), _dlpack.view(sums, True), self._target(labels), self._target(cost)
-        try:
-            energy = _core.lloyd(x, weights, _dlpack.view(sites), *targets, self.plan.threads, self.plan.simd)
+        weightless = self.weights is not None and not self.weights[piece].any()
+        try:  # labels are those of any weights
+            found = self._run((x, None if weightless else weights), sites, labels, cost, power)
         except errors.InvalidValue as error:
             raise errors.InvalidValue(
                 re.sub(r" at \[(\d+)", lambda m: f" at [{int(m[1]) + piece.start}", str(error))
             ) from None
         finally:
             self._release(piece)
-        return (mass * 0, sums * 0, 0.0) if weightless else (mass, sums, energy)
+        return Totals.zero(sites) if weightless else found
 
-    def _dearest(self, sites: Array, count: int) -> tuple[Array, Array, list[tuple[int, int, float]]]:
+    def _dearest(self, sites: Array, count: int) -> tuple[Totals, list[Dear]]:
         if self.plan.backend == "reference":
             return super()._dearest(sites, count)
-        mass, sums, found = np.zeros(len(sites)), np.zeros(sites.shape), []
+        found, dearest = Totals.zero(sites), []
         for piece in self.pieces:
             size = piece.stop - piece.start
             labels, costs = np.empty(size, np.int32), np.empty(size, self.dtype)
-            here = self._assign_piece(piece, sites, labels, costs)
-            mass += here[0]
-            sums += here[1]
+            found = found.plus(self._assign_piece(piece, sites, labels, costs))
             weights = None if self.weights is None else self.weights[piece]
-            found += self._pick(piece.start, labels, costs, weights, count)
-            found = sorted(found, key=lambda v: (-v[2], v[0]))[:count]
-        return mass, sums, found
+            dearest += self._pick(piece.start, labels, costs, weights, count)
+            dearest = sorted(dearest, key=self._cost)[:count]
+        return found, dearest
+
+    def _cost(self, dear: Dear) -> tuple[float, int]:
+        weight = 1.0 if self.weights is None else float(self.weights[dear.number])
+        return -weight * dear.squared ** (self.p / 2), dear.number
 
     def _release(self, piece: slice) -> None:
         """Tell the system that these pages are not wanted for now."""
@@ -99,6 +98,7 @@ class MappedSource(SampleSource):
         begin, end = begin // mmap.PAGESIZE * mmap.PAGESIZE, begin + length
         self.file.madvise(mmap.MADV_DONTNEED, begin, end - begin)
 
-    def _require_scale(self) -> None:
-        if self.x.nbytes <= PIECE:
-            super()._require_scale()
+    def _require_scale(self, sites: Array) -> None:
+        """Look at a piece only."""
+        if float(np.abs(self.x[self.pieces[0]]).max()) < np.sqrt(np.finfo(self.dtype).tiny):
+            raise errors.InvalidValue(f"[{OPERATION}] x: squared distances underflow; rescale the samples")

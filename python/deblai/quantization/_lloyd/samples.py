@@ -11,6 +11,57 @@ from ..._array import Library, view_of
 from .descent import Array, Step
 
 OPERATION = "quantization.lloyd"
+NEAR = 1e-8  # of the root mean square distance: samples nearer than that are at the site
+
+
+class Totals(NamedTuple):
+    """Of the samples of each site: mass, pull and sum of pulls times samples; for squares pulls are weights.
+
+    With r the distance, the pull of a sample of weight w is w r^(p - 2), and its energy w r^p. Those nearer than can
+    be told have no pull: `still` is their mass.
+    """
+
+    mass: Array
+    pull: Array
+    still: Array
+    sums: Array
+    energy: float
+
+    @classmethod
+    def zero(cls, sites: Array) -> Totals:
+        """Begin a sum."""
+        zero = np.zeros(len(sites))
+        return cls(zero, zero, zero, np.zeros(sites.shape), 0.0)
+
+    def plus(self, more: Totals) -> Totals:
+        """Add."""
+        sums, energy = self.sums + more.sums, self.energy + more.energy
+        return Totals(self.mass + more.mass, self.pull + more.pull, self.still + more.still, sums, energy)
+
+    def step(self, sites: Array, labels: Any, p: float = 2) -> Step:
+        """Return what the iteration asks for; a cell without pull has its site as centroid."""
+        total, pull = self.mass.sum(), self.pull[:, None]
+        centroid = np.where(pull > 0, self.sums / np.where(pull > 0, pull, 1.0), sites)
+        if p < 2:
+            for j in np.flatnonzero((self.still > 0) & (self.pull > 0)):
+                centroid[j] = sites[j] + _held(self.pull[j], self.still[j], p, centroid[j] - sites[j])
+        return Step(self.mass / total, centroid, float(self.energy / total), labels)
+
+
+def _held(pull: float, still: float, p: float, way: Array) -> Array:
+    """Return the part of the way that is gone with mass at the start, which at distance t pulls by still t^(p - 1).
+
+    It is the root of (pull + still t^(p - 2)) t = pull |way|, for p = 1 that of Vardi and Zhang, PNAS 97, 2000.
+    """
+    whole = float(np.sqrt(way @ way))
+    if p == 1:
+        return way * max(0.0, 1 - still / (pull * whole)) if whole > 0 else way
+    low, high = 0.0, 1.0  # shares: the left side grows with t
+    for _ in range(60):
+        middle = (low + high) / 2
+        more = middle + still / pull * middle ** (p - 1) * whole ** (p - 2) > 1 if whole > 0 else True
+        low, high = (low, middle) if more else (middle, high)
+    return way * low
 
 
 class Nearest(NamedTuple):
@@ -21,20 +72,24 @@ class Nearest(NamedTuple):
     costs: Any
 
 
-def _step(sites: Array, mass: Array, sums: Array, energy: float, labels: Any) -> Step:
-    total, filled = mass.sum(), mass[:, None] > 0
-    centroid = np.where(filled, sums / np.where(filled, mass[:, None], 1.0), sites)
-    return Step(mass / total, centroid, float(energy / total), labels)
+class Dear(NamedTuple):
+    """A sample, its site and the squared distance."""
+
+    number: int
+    label: int
+    squared: float
 
 
 class SampleSource:
     """Checked samples (n, d) and weights (n,) of one library, dtype and device.
 
-    `labels` is whether they are kept, or the array (n,) that they are written to.
+    `labels` is whether they are kept, or the array (n,) that they are written to; p the power of distances.
     """
 
-    def __init__(self, library: Library, x: Any, weights: Any, n_sites: int, labels: Any = True) -> None:
-        self.library, self.x, self.weights, self.wanted = library, x, weights, labels
+    def __init__(self, library: Library, x: Any, weights: Any, n_sites: int, labels: Any = True, p: float = 2) -> None:
+        self.library, self.x, self.weights, self.wanted, self.p = library, x, weights, labels, p
+        self.near = 0.0  # set from the first squared distances where p < 2, for which r^(p - 2) has no bound
+        self.share = 1.0 if p <= 2 else 1 / (p - 1)  # of the way to the centroids
         self.device = library.device(x)
         self.plan = _backend.plan(OPERATION, self.device)
         self.dtype = np.dtype(library.dtype(x))
@@ -45,45 +100,64 @@ class SampleSource:
         elif self.plan.backend == "cpu":  # a device says itself what does not fit
             views = self._views(self.pieces[0])
             sites = _dlpack.view(np.zeros((n_sites, x.shape[1]), self.dtype))
-            _backend.require_memory(OPERATION, _core.lloyd_workspace(*views, sites, self.plan.threads))
+            _backend.require_memory(OPERATION, _core.lloyd_workspace(*views, sites, p, self.plan.threads))
         keeps = labels is not False and len(self.pieces) == 1
         self._labels = [self._fresh(np.int32) if keeps else None for _ in range(2)]
 
     def step(self, sites: Array) -> Step:
         """Find the nearest site of every sample."""
         self._labels.reverse()  # those of the step before stay as they are
-        mass, sums, energy = self._assign(sites, self._labels[0], None)
-        if not energy > 16 * np.finfo(self.dtype).tiny * mass.sum():
-            self._require_scale()
-        return _step(sites, mass, sums, energy, self._labels[0])
+        if self.p < 2 and not self.near:
+            squares = self._assign(sites, None, None, plain=True)
+            self.near = NEAR * float(np.sqrt(squares.energy / squares.mass.sum()))
+        found = self._assign(sites, self._labels[0], None)
+        if not found.energy > 16 * np.finfo(self.dtype).tiny * found.mass.sum():
+            self._require_scale(sites)
+        return found.step(sites, self._labels[0], self.p)
 
     def nearest(self, sites: Array) -> Nearest:
         """Find the nearest site of every sample and the squared distance to it."""
         labels, costs = self._fresh(np.int32), self._fresh(self.dtype)
-        return Nearest(_step(sites, *self._assign(sites, labels, costs), labels), labels, costs)
+        return Nearest(self._assign(sites, labels, costs).step(sites, labels), labels, costs)
 
     def exported(self, array: Any) -> Any:
         """Return one number a sample in the caller's library."""
         return self.library.device_array(array, self.x) if isinstance(array, np.ndarray) else array
 
     def move(self, sites: Array, now: Step) -> tuple[Array, bool]:
-        """Send sites to their centroids, and those of empty cells to the samples that cost most."""
+        """Send sites to their centroids, and those of empty cells to the samples that cost most.
+
+        For p > 2 only 1 / (p - 1) of the way, the step of Newton's method on the line, or less.
+        """
+        to = now.centroid if self.share == 1 else sites + self.share * (now.centroid - sites)
         empty = list(np.flatnonzero(now.mass == 0))
         if not empty or now.energy == 0:
-            return now.centroid.astype(self.dtype), False
-        mass, sums, dearest = self._dearest(sites, len(empty))
+            return to.astype(self.dtype), False
+        found, dearest = self._dearest(sites, len(empty))
         relocated = False
-        for i, j, cost in dearest:
+        for i, j, squared in dearest:
             w = 1.0 if self.weights is None else float(self.weights[i])
-            if not cost > 0 or not mass[j] - w > 1e-9 * mass[j]:  # alone in its cell: nothing to gain
+            if (
+                not squared > self.near**2 or not found.mass[j] - w > 1e-9 * found.mass[j]
+            ):  # alone in its cell: nothing to gain
                 continue
             point = self.host(self.x[i]).astype(np.float64)
-            mass[j] -= w
-            sums[j] -= w * point
-            now.centroid[j] = sums[j] / mass[j]
-            now.centroid[empty.pop(0)] = point
+            pull = w if self.p == 2 else w * squared ** (self.p / 2 - 1)
+            found.mass[j] -= w
+            found.pull[j] -= pull
+            found.sums[j] -= pull * point
+            if found.pull[j] > 0:
+                to[j] = sites[j] + self.share * (found.sums[j] / found.pull[j] - sites[j])
+            to[empty.pop(0)] = point
             relocated = True
-        return now.centroid.astype(self.dtype), relocated
+        return to.astype(self.dtype), relocated
+
+    def shorter(self, before: Array, sites: Array) -> Array | None:
+        """Return sites half as far from those before where steps were too long, which they can be for p > 2."""
+        if self.share == 1 or self.share < 1e-3 / (self.p - 1):
+            return None
+        self.share /= 2
+        return np.asarray((before.astype(np.float64) + sites) / 2, self.dtype)
 
     def seeds(self, n_sites: int, rng: np.random.Generator) -> Array:
         """Choose samples by k-means++; the uniforms are drawn here, so that every backend chooses the same."""
@@ -121,7 +195,7 @@ class SampleSource:
 
     def masses(self, sites: Array) -> Array:
         """Return the mass of the samples nearest to each site."""
-        return self._assign(sites, None, None)[0]
+        return self._assign(sites, None, None).mass
 
     def rows(self, indices: Array) -> Array:
         """Return some samples."""
@@ -164,40 +238,56 @@ class SampleSource:
     def _views(self, piece: slice) -> tuple[Any, Any]:
         return self.views
 
-    def _dearest(self, sites: Array, count: int) -> tuple[Array, Array, list[tuple[int, int, float]]]:
-        """Return masses and sums, and number, label and cost of the samples that cost most, first the dearest."""
+    def _dearest(self, sites: Array, count: int) -> tuple[Totals, list[Dear]]:
+        """Return the totals, and the samples that cost most, first the dearest."""
         labels, costs = self._fresh(np.int32), self._fresh(self.dtype)
-        mass, sums, _ = self._assign(sites, labels, costs)
-        return mass, sums, self._pick(0, self.host(labels), self.host(costs), self.host(self.weights), count)
+        found = self._assign(sites, labels, costs)
+        return found, self._pick(0, self.host(labels), self.host(costs), self.host(self.weights), count)
 
-    def _pick(self, first: int, labels: Array, costs: Array, weights: Any, count: int) -> list[tuple[int, int, float]]:
-        cost = costs.astype(np.float64)
+    def _pick(self, first: int, labels: Array, squares: Array, weights: Any, count: int) -> list[Dear]:
+        cost = squares.astype(np.float64) ** (self.p / 2)
         if weights is not None:
             cost *= weights
         count = min(count, len(cost))
         dearest = np.argpartition(-cost, count - 1)[:count]
         dearest = dearest[np.lexsort((dearest, -cost[dearest]))]
-        return [(first + int(i), int(labels[i]), float(cost[i])) for i in dearest]
+        return [Dear(first + int(i), int(labels[i]), float(squares[i])) for i in dearest]
 
-    def _assign(self, sites: Array, labels: Any, cost: Any) -> tuple[Array, Array, float]:
+    def _assign(self, sites: Array, labels: Any, cost: Any, plain: bool = False) -> Totals:
+        """Find the nearest sites; `plain`: with the totals of squares, whatever p is."""
+        power = (2.0, 0.0) if plain else (self.p, self.near)
         if self.plan.backend == "reference":
             from ...reference import lloyd
 
-            mass, sums, energy, *found = lloyd.assign(self.host(self.x), self.host(self.weights), sites)
-            for to, values in zip((labels, cost), found, strict=True):
+            found = lloyd.assign(self.host(self.x), self.host(self.weights), sites, *power)
+            for to, values in zip((labels, cost), found[4:], strict=True):
                 if to is not None:
                     to[:] = values
-            return mass, sums, energy
+            mass, pulls, sums, energy = found[:4]
+            return Totals(mass, pulls[:, 0], pulls[:, 1], sums, energy)
+        views = self._views(self.pieces[0])
+        return self._run(views, sites, labels, cost, power)
+
+    def _run(self, views: Any, sites: Array, labels: Any, cost: Any, power: tuple[float, float]) -> Totals:
+        """Call the kernel."""
         mass, sums = np.empty(len(sites)), np.empty(sites.shape)
-        x, weights = self.views
-        totals = _dlpack.view(mass, True), _dlpack.view(sums, True)
-        each = self._target(labels), self._target(cost)
+        pull = None if power[0] == 2 else np.empty((len(sites), 2))
+        arguments: tuple[Any, ...] = (
+            *(_dlpack.view(v, True) for v in (mass, sums)),
+            *(self._target(v) for v in (labels, cost)),
+            *power,
+            None if pull is None else _dlpack.view(pull, True),
+        )
+        kernel: Any = _core.lloyd
+        there: Any = _dlpack.view(sites)
+        where: tuple[Any, Any] = self.plan.threads, self.plan.simd
         if self.plan.backend == "cuda":
+            kernel, where = _backend.cuda_module().lloyd, self._queue()
             there = self.library.view(self.library.export(sites, self.x))
-            energy = _backend.cuda_module().lloyd(x, weights, there, *totals, *each, *self._queue())
-        else:
-            energy = _core.lloyd(x, weights, _dlpack.view(sites), *totals, *each, self.plan.threads, self.plan.simd)
-        return mass, sums, energy
+        energy = kernel(*views, there, *arguments, *where)
+        if pull is None:
+            return Totals(mass, mass.copy(), np.zeros(len(sites)), sums, energy)
+        return Totals(mass, pull[:, 0], pull[:, 1], sums, energy)
 
     def _queue(self) -> tuple[int, int]:
         return self.library.stream(self.x), int(self.device.partition(":")[2] or 0)
@@ -214,9 +304,12 @@ class SampleSource:
         where = self.library.device_array(indices.astype(np.int64), self.x)
         return np.ascontiguousarray(self.host(self.x[where]))
 
-    def _require_scale(self) -> None:
-        x = self.host(self.x)
-        widest, limits = float(np.ptp(x, axis=0).max()), np.finfo(self.dtype)
+    def _require_scale(self, sites: Array) -> None:
+        """Raise where no energy is left though samples differ."""
+        limits = np.finfo(self.dtype)
+        if self.p != 2 and float(self.costs(sites).max()) > limits.tiny:
+            raise errors.InvalidValue(f"[{OPERATION}] x: powers of distances underflow; rescale the samples")
+        widest = float(np.ptp(self.host(self.x), axis=0).max())
         if 0 < widest < np.sqrt(limits.tiny / limits.eps):
             raise errors.InvalidValue(f"[{OPERATION}] x: squared distances underflow; rescale the samples")
 

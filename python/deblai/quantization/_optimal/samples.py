@@ -21,8 +21,6 @@ def best_of_lloyd(
 ) -> QuantizationResult:
     """Hand samples to `lloyd`, once for each start."""
     choice("method", options.method, ("auto", "lloyd"))
-    if p != 2:
-        raise errors.InvalidValue(f"[{OPERATION}] p: expected 2 for Samples, got {p:g}")
     if given is not None:
         raise errors.InvalidValue(f"[{OPERATION}] weights: expected 'free' for Samples")
 
@@ -55,6 +53,8 @@ def best_of_lloyd(
                 options.tol,
                 options.rng,
                 None if callback is None else called,
+                True,
+                p,
             )
             runs.append(run)
             doubts.append(doubt)
