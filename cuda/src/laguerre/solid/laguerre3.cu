@@ -5,19 +5,26 @@
 #include <limits>
 #include <vector>
 
+#include "laguerre/laguerre_tree.cuh"
 #include "laguerre3_cell.cuh"
-#include "laguerre3_tree.cuh"
 
 namespace deblai::cuda::laguerre3 {
 namespace {
 
 using deblai::laguerre3::Output;
-using deblai::laguerre3::Shape;
+using deblai::laguerre3::Problem;
 using deblai::laguerre3::Summary;
 
 constexpr index_t round_cells = index_t{1} << 20;
 constexpr int small_room = 64;  // vertices that a thread keeps to itself
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+
+using laguerre::fetch;
+using laguerre::item;
+using laguerre::item_grid;
+
+template <class T>
+using Sites = laguerre::Points<T, 3>;
 
 enum class State : unsigned char { done, grow };
 
@@ -89,12 +96,10 @@ public:
         : call_("quantization.laguerre", stream, device),
           q_(q),
           n_(q.sites.rows),
-          shape_(n_),
+          sites_(Sites<T>::of(q)),
+          tree_(call_, sites_),
           memory_(call_, lay_out_memory(nullptr)) {
         lay_out_memory(memory_.data());
-        sites_ = {q.sites, q.psi, {}, {}, q.periodic};
-        std::copy_n(q.lower, 3, sites_.lower);
-        std::copy_n(q.upper, 3, sites_.upper);
         build();
     }
 
@@ -122,7 +127,7 @@ public:
                          block_threads, k == 0 ? energy_ : value_, n_, parts_);
             call_.launch("sum_rows", sum_rows<double>, dim3(1), block_threads, parts_, tiles(n_), 1.0, total_ + k);
         }
-        fetch(both, total_, 2);
+        fetch(call_, both, total_, 2);
         return {n_, both[0], both[1]};
     }
 
@@ -130,105 +135,27 @@ private:
     // Lays out the arrays; from null, only to learn the size.
     std::size_t lay_out_memory(std::byte* base) {
         Arena arena(base);
-        leaf_ = arena.take<Leaf>(shape_.leaves);
-        node_ = arena.take<Node>(shape_.nodes);
-        id_ = arena.take<std::int32_t>(n_);
+        tree_.lay_out(arena);
         scene_ = arena.take<Scene>(1);
-        findings_ = arena.take<Findings>(1);
         state_ = arena.take<State>(n_);
         parts_ = arena.take<double>(tiles(n_));
         total_ = arena.take<double>(2);
-        // Keys are needed before the sums are.
-        for (auto*& k : key_) k = arena.take<std::uint64_t>(n_);
-        for (auto*& i : index_) i = arena.take<std::uint32_t>(n_);
-        energy_ = reinterpret_cast<double*>(key_[0]);
-        value_ = reinterpret_cast<double*>(key_[1]);
-        sort_bytes_ = 0;
-        sort(nullptr, sort_bytes_);
-        sorting_ = arena.take<std::byte>(std::max<std::size_t>(sort_bytes_, 1));
+        energy_ = tree_.spare(0);
+        value_ = tree_.spare(1);
         return arena.used();
     }
 
-    void sort(void* temporary, std::size_t& bytes) {
-        call_.check(cub::DeviceRadixSort::SortPairs(temporary, bytes, const_cast<const std::uint64_t*>(key_[0]),
-                                                    key_[1], const_cast<const std::uint32_t*>(index_[0]), index_[1], n_,
-                                                    0, 3 * curve_levels, call_.stream()),
-                    "cub::DeviceRadixSort");
-    }
-
-    template <class V>
-    void fetch(V* to, const V* from, std::size_t count) const {
-        call_.check(cudaMemcpyAsync(to, from, count * sizeof(V), cudaMemcpyDeviceToHost, call_.stream()),
-                    "cudaMemcpyAsync");
-        call_.wait();
-    }
-
     void build() {
-        call_.check(cudaMemsetAsync(findings_, 0xFF, sizeof(Findings), call_.stream()), "cudaMemsetAsync");
-        call_.launch("inspect", inspect<T>, item_grid(n_), block_threads, sites_, findings_);
-        Findings found;
-        fetch(&found, findings_, 1);
-        refuse(found);
-        Origin origin{};
-        double size = 0;
-        for (int k = 0; k < 3; ++k) {
-            origin.low[k] = laguerre::unordered(found.low[k]);
-            size = std::max(size, -laguerre::unordered(found.high[k]) - origin.low[k]);
-        }
-        const double scale = 2097152.0 / size;
-        origin.scale = size > 0 && std::isfinite(scale) ? scale : 0.0;
-        call_.launch("place", place<T>, item_grid(n_), block_threads, sites_, origin, key_[0], index_[0]);
-        sort(sorting_, sort_bytes_);
-        call_.launch("fill_leaves", fill_leaves<T>, item_grid(shape_.leaves * lanes), block_threads, sites_, index_[1],
-                     shape_.leaves, leaf_, id_);
-        index_t children = shape_.leaves, below_child = lanes;
-        for (int level = 0; level < shape_.levels; ++level, below_child *= lanes) {
-            const index_t parents = (children + lanes - 1) / lanes;
-            call_.launch("fill_nodes", fill_nodes<T>, item_grid(parents * lanes), block_threads, sites_, leaf_,
-                         level > 0 ? node_ + shape_.first[level - 1] : nullptr, children, parents, level, below_child,
-                         node_ + shape_.first[level]);
-            children = parents;
-        }
-        finish();
-    }
-
-    void refuse(const Findings& found) const {
-        constexpr flat_index none = ~flat_index{0};
-        using namespace deblai::laguerre;
-        const auto entry = [&](const T* at) {
-            T v;
-            fetch(&v, at, 1);
-            return static_cast<double>(v);
-        };
-        if (found.sites != none) {
-            const index_t i = static_cast<index_t>(found.sites / 3), k = static_cast<index_t>(found.sites % 3);
-            throw bad_entry("sites", most_site, entry(&q_.sites(i, k)), i, k);
-        }
-        if (found.psi != none) {
-            const index_t i = static_cast<index_t>(found.psi);
-            throw bad_entry("psi", most_psi, entry(&q_.psi(i)), i, 0);
-        }
-    }
-
-    void finish() {
+        tree_.inspect();
+        const auto found = tree_.require_entries();
         Scene scene{};
-        scene.leaf = leaf_;
-        scene.node = node_;
-        scene.id = id_;
-        scene.size = n_;
-        scene.levels = shape_.levels;
-        std::copy_n(shape_.first, shape_.levels, scene.level);
-        scene.weighted = static_cast<bool>(q_.psi);
-        scene.periodic = q_.periodic;
         scene.density = 1;
         for (int k = 0; k < 3; ++k) {
             scene.lower[k] = q_.lower[k];
             scene.upper[k] = q_.upper[k];
             scene.density /= q_.upper[k] - q_.lower[k];
         }
-        Node root;
-        fetch(&root, node_ + shape_.first[shape_.levels - 1], 1);
-        set_images(scene, root);
+        tree_.build(found, scene);
         call_.check(cudaMemcpyAsync(scene_, &scene, sizeof scene, cudaMemcpyHostToDevice, call_.stream()),
                     "cudaMemcpyAsync");
         call_.wait();
@@ -239,7 +166,7 @@ private:
         constexpr std::size_t budget = std::size_t{256} << 20;
         std::vector<State> state(end - begin);
         for (int capacity = small_room;;) {
-            fetch(state.data(), state_ + begin, state.size());
+            fetch(call_, state.data(), state_ + begin, state.size());
             std::vector<std::uint32_t> list;
             for (index_t k = 0; k < end - begin; ++k)
                 if (state[k] == State::grow) list.push_back(static_cast<std::uint32_t>(begin + k));
@@ -267,20 +194,12 @@ private:
     const Call call_;
     const Problem<T>& q_;
     index_t n_;
-    Shape shape_;
-    Leaf* leaf_;
-    Node* node_;
-    std::int32_t* id_;
+    const Sites<T> sites_;
+    laguerre::Tree<T, 3> tree_;
     Scene* scene_;
-    Findings* findings_;
     State* state_;
     double *parts_, *total_, *energy_, *value_;
-    std::uint64_t* key_[2];
-    std::uint32_t* index_[2];
-    void* sorting_;
-    std::size_t sort_bytes_;
     const Memory memory_;
-    Sites<T> sites_;
 };
 
 }  // namespace
