@@ -32,12 +32,6 @@ inline void require(bool ok, const char* message) {
     if (!ok) throw InvalidValue(std::string("[quantization.laguerre] ") + message);
 }
 
-inline InvalidValue bad_voxel(double value, index_t i, index_t j, index_t k) {
-    return InvalidValue("[quantization.laguerre] measure.values: expected finite nonnegative values, got " +
-                        std::to_string(value) + " at [" + std::to_string(i) + ", " + std::to_string(j) + ", " +
-                        std::to_string(k) + "]");
-}
-
 // Squares of what is larger overflow.
 template <class T>
 void require_entries(const char* argument, Matrix<const T> v, double most, Team& team) {
@@ -91,9 +85,6 @@ Buffer normalised(const Problem<T>& q, Voxels& voxels, Team& team) {
     return buffer;
 }
 
-template <class T>
-double volume(const Problem<T>& q);
-
 // Checked input in the order of the tree, and the workers' scratch, which grows with the largest cell.
 template <class T>
 class Run {
@@ -104,11 +95,10 @@ public:
         require_entries("psi", Matrix<const T>{q.psi.data, q.psi.size, 1, q.psi.stride, 1}, laguerre::most_psi, team_);
         scene_.periodic = q.periodic;
         scene_.weighted = static_cast<bool>(q.psi);
-        scene_.density = q.planes ? 1 / volume(q) : 1;
+        scene_.density = 1 / volume(q);
         for (int k = 0; k < 3; ++k) {
             scene_.lower[k] = q.lower[k];
             scene_.upper[k] = q.upper[k];
-            if (!q.planes) scene_.density /= q.upper[k] - q.lower[k];
         }
         confine(q.planes);
         if (q.density && integrate) density_ = normalised(q, voxels_, team_);
@@ -226,22 +216,6 @@ private:
     std::optional<Tree> tree_;
     std::vector<Worker> workers_;
 };
-
-// The volume of the domain: of the cell of a single site.
-template <class T>
-double volume(const Problem<T>& q) {
-    const double centre[3] = {0.5 * (q.lower[0] + q.upper[0]), 0.5 * (q.lower[1] + q.upper[1]),
-                              0.5 * (q.lower[2] + q.upper[2])};
-    Problem<double> one{{centre, 1, 3, 3, 1}, {}, {}, {}};
-    std::copy_n(q.lower, 3, one.lower);
-    std::copy_n(q.upper, 3, one.upper);
-    Run<double> run(one, {}, false);
-    run.confine(q.planes);
-    double sum = 0;
-    run.each([](index_t) { return true; }, [&](index_t, index_t, const Cell& cell, auto&) { sum = cell.moments.mass; });
-    if (!(sum > 0)) throw InvalidValue("[quantization.laguerre] measure: expected a domain with inner points");
-    return sum;
-}
 
 }  // namespace
 }  // namespace deblai::laguerre3

@@ -2,68 +2,39 @@
 #include "deblai/cuda/laguerre3.hpp"
 
 #include <algorithm>
+#include <array>
 #include <limits>
+#include <string>
 #include <vector>
 
 #include "laguerre/laguerre_tree.cuh"
-#include "laguerre3_cell.cuh"
+#include "laguerre3_sink.cuh"
 
 namespace deblai::cuda::laguerre3 {
 namespace {
 
-using deblai::laguerre3::Output;
 using deblai::laguerre3::Problem;
 using deblai::laguerre3::Summary;
+using laguerre::fetch;
+using laguerre::item;
+using laguerre::item_grid;
 
 constexpr index_t round_cells = index_t{1} << 20;
 constexpr int small_room = 64;  // vertices that a thread keeps to itself
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
-using laguerre::fetch;
-using laguerre::item;
-using laguerre::item_grid;
-
-template <class T>
-using Sites = laguerre::Points<T, 3>;
-
-enum class State : unsigned char { done, grow };
-
-template <class T>
-struct Sink {
-    Sites<T> q;
-    Output<T> out;
-    double *energy, *value;  // of each place
-
-    __device__ State put(const Scene& scene, index_t place, Cell& cell) const {
-        const index_t i = scene.id[place];
-        Moments m = cell.moments();
-        const bool kept = m.mass > 0;
-        if (!kept) m = {};
-        const double psi = q.psi ? static_cast<double>(q.psi(i)) : 0.0, density = scene.density;
-        for (int k = 0; k < 3; ++k) {
-            out.centroid(i, k) =
-                static_cast<T>(static_cast<double>(q.sites(i, k)) + (kept ? m.first[k] / m.mass : 0.0));
-            if (out.grad_sites) out.grad_sites(i, k) = static_cast<T>(-2 * density * m.first[k]);
-        }
-        out.mass(i) = static_cast<T>(density * m.mass);
-        out.second_moment(i) = static_cast<T>(density * m.second);
-        out.counts(i, 0) = kept ? cell.size() : 0;
-        out.counts(i, 1) = kept ? cell.size() / 2 + 2 : 0;
-        out.counts(i, 2) = kept ? 3 * cell.size() : 0;
-        energy[place] = density * m.second;
-        value[place] = density * (m.second - psi * m.mass);
-        return State::done;
-    }
-};
+[[noreturn]] void refuse(const char* reason) { throw InvalidValue(std::string("[quantization.laguerre] ") + reason); }
 
 template <class T>
 __global__ void __launch_bounds__(block_threads)
     clip_small(const Scene* scene, Sink<T> sink, index_t begin, index_t end, State* state) {
     const index_t place = begin + item();
     if (place >= end) return;
+    state[place] = State::done;
+    if (!sink.wanted(scene->id[place])) return;
     alignas(16) std::byte memory[Room::bytes(small_room)];
     Cell cell(*scene, place, Room(memory, small_room));
-    state[place] = cell.clip() ? sink.put(*scene, place, cell) : State::grow;
+    state[place] = cell.clip() ? sink.put(*scene, cell) : State::grow;
 }
 
 // Cells of a list, with rooms in global memory.
@@ -74,7 +45,7 @@ __global__ void __launch_bounds__(block_threads)
     const index_t t = item();
     if (t >= count) return;
     Cell cell(*scene, list[t], Room(memory + t * Room::bytes(capacity), capacity));
-    state[list[t]] = cell.clip() ? sink.put(*scene, list[t], cell) : State::grow;
+    state[list[t]] = cell.clip() ? sink.put(*scene, cell) : State::grow;
 }
 
 template <class T>
@@ -87,6 +58,16 @@ __global__ void __launch_bounds__(block_threads) forget(Output<T> out, index_t n
         out.counts(i, k) = 0;
     }
     energy[i] = value[i] = nan;
+}
+
+// Running sums begin with 0 and never fall. (T: one copy a file.)
+template <class T>
+__global__ void __launch_bounds__(block_threads) check_offsets(Matrix<const std::int64_t> offsets, State* state) {
+    const index_t i = item();
+    if (i + 1 >= offsets.rows) return;
+    bool good = true;
+    for (int k = 0; k < 3; ++k) good &= offsets(i, k) <= offsets(i + 1, k) && (i > 0 || offsets(0, k) == 0);
+    state[i] = good ? State::done : State::missing;
 }
 
 template <class T>
@@ -104,9 +85,13 @@ public:
     }
 
     // Returns how many cells were done.
-    index_t each(const Output<T>& out, bool (*poll)(void*), void* context) {
-        const Sink<T> sink{sites_, out, energy_, value_};
-        call_.launch("forget", forget<T>, item_grid(n_), block_threads, out, n_, energy_, value_);
+    index_t each(Sink<T> sink, bool (*poll)(void*), void* context) {
+        sink.q = sites_;
+        if (sink.energy) {
+            sink.energy = energy_;
+            sink.value = value_;
+            call_.launch("forget", forget<T>, item_grid(n_), block_threads, sink.out, n_, energy_, value_);
+        }
         index_t done = 0;
         while (done < n_) {
             if (done > 0 && poll && poll(context)) break;
@@ -131,12 +116,29 @@ public:
         return {n_, both[0], both[1]};
     }
 
+    // The last of running sums, which are checked where they are used: how many vertices, facets and corners there are.
+    std::array<std::int64_t, 3> totals(const Matrix<const std::int64_t>& offsets) {
+        if (offsets.rows != n_ + 1 || offsets.cols != 3) refuse("offsets: expected shape (n + 1, 3)");
+        call_.launch("check_offsets", check_offsets<T>, item_grid(n_), block_threads, offsets, state_);
+        std::vector<State> state(n_);
+        fetch(call_, state.data(), state_, n_);
+        if (std::count(state.begin(), state.end(), State::missing))
+            refuse("offsets: expected running sums of the cells' counts");
+        std::array<std::int64_t, 3> total;
+        for (int k = 0; k < 3; ++k) fetch(call_, &total[k], &offsets(n_, k), 1);
+        return total;
+    }
+    void clear(std::int64_t* at) const {
+        call_.check(cudaMemsetAsync(at, 0, sizeof *at, call_.stream()), "cudaMemsetAsync");
+    }
+
 private:
     // Lays out the arrays; from null, only to learn the size.
     std::size_t lay_out_memory(std::byte* base) {
         Arena arena(base);
         tree_.lay_out(arena);
         scene_ = arena.take<Scene>(1);
+        side_ = arena.take<Side>(q_.planes.rows);
         state_ = arena.take<State>(n_);
         parts_ = arena.take<double>(tiles(n_));
         total_ = arena.take<double>(2);
@@ -149,16 +151,24 @@ private:
         tree_.inspect();
         const auto found = tree_.require_entries();
         Scene scene{};
-        scene.density = 1;
-        for (int k = 0; k < 3; ++k) {
-            scene.lower[k] = q_.lower[k];
-            scene.upper[k] = q_.upper[k];
-            scene.density /= q_.upper[k] - q_.lower[k];
-        }
+        scene.density = 1 / deblai::laguerre3::volume(q_);
+        std::copy_n(q_.lower, 3, scene.lower);
+        std::copy_n(q_.upper, 3, scene.upper);
+        std::vector<Side> sides;
+        for (index_t k = 0; k < q_.planes.rows; ++k)
+            sides.push_back({{q_.planes(k, 0), q_.planes(k, 1), q_.planes(k, 2)}, q_.planes(k, 3)});
+        scene.side = side_;
+        scene.sides = static_cast<int>(sides.size());
+        send(side_, sides.data(), sides.size());
         tree_.build(found, scene);
-        call_.check(cudaMemcpyAsync(scene_, &scene, sizeof scene, cudaMemcpyHostToDevice, call_.stream()),
-                    "cudaMemcpyAsync");
+        send(scene_, &scene, 1);
         call_.wait();
+    }
+
+    template <class V>
+    void send(V* to, const V* from, std::size_t count) const {
+        call_.check(cudaMemcpyAsync(to, from, count * sizeof(V), cudaMemcpyHostToDevice, call_.stream()),
+                    "cudaMemcpyAsync");
     }
 
     // Cells begin .. end that wanted more room, with eight times as much until all are done.
@@ -168,8 +178,10 @@ private:
         for (int capacity = small_room;;) {
             fetch(call_, state.data(), state_ + begin, state.size());
             std::vector<std::uint32_t> list;
-            for (index_t k = 0; k < end - begin; ++k)
+            for (index_t k = 0; k < end - begin; ++k) {
+                if (state[k] == State::missing) refuse("offsets: expected the counts of the same problem");
                 if (state[k] == State::grow) list.push_back(static_cast<std::uint32_t>(begin + k));
+            }
             if (list.empty()) return;
             if (capacity == Room::most)
                 throw Error("[quantization.laguerre] sites: a cell has more vertices than this backend can keep, " +
@@ -179,9 +191,7 @@ private:
             const std::size_t most = std::clamp<std::size_t>(budget / one, 1, list.size());
             const Memory rooms(call_, most * one), device_list(call_, list.size() * sizeof(std::uint32_t));
             auto* const places = reinterpret_cast<std::uint32_t*>(device_list.data());
-            call_.check(cudaMemcpyAsync(places, list.data(), list.size() * sizeof(std::uint32_t),
-                                        cudaMemcpyHostToDevice, call_.stream()),
-                        "cudaMemcpyAsync");
+            send(places, list.data(), list.size());
             for (std::size_t at = 0; at < list.size(); at += most) {
                 const index_t count = static_cast<index_t>(std::min(most, list.size() - at));
                 call_.launch("clip_large", clip_large<T>, item_grid(count), block_threads, scene_, sink, places + at,
@@ -197,6 +207,7 @@ private:
     const Sites<T> sites_;
     laguerre::Tree<T, 3> tree_;
     Scene* scene_;
+    Side* side_;
     State* state_;
     double *parts_, *total_, *energy_, *value_;
     const Memory memory_;
@@ -207,14 +218,45 @@ private:
 template <class T>
 Summary cells(const Problem<T>& q, const Output<T>& out, void* stream, int device, bool (*poll)(void*), void* context) {
     deblai::laguerre3::require_shapes(q);
-    if (q.density || q.planes)
-        throw InvalidValue("[quantization.laguerre] measure: expected the uniform measure of a box on a GPU");
+    if (q.density) refuse("measure: expected a uniform measure on a GPU");
     Run<T> run(q, stream, device);
-    const index_t done = run.each(out, poll, context);
+    double here = 0;  // any address: numbers are wanted
+    const index_t done = run.each({{}, out, &here, &here}, poll, context);
     return done < q.sites.rows ? Summary{done, nan, nan} : run.sums();
 }
 
-template Summary cells(const Problem<float>&, const Output<float>&, void*, int, bool (*)(void*), void*);
-template Summary cells(const Problem<double>&, const Output<double>&, void*, int, bool (*)(void*), void*);
+template <class T>
+index_t polyhedra(const Problem<T>& q, const Polyhedra<T>& out, void* stream, int device, bool (*poll)(void*),
+                  void* context) {
+    deblai::laguerre3::require_shapes(q);
+    Run<T> run(q, stream, device);
+    const auto total = run.totals(out.offsets);
+    if (out.vertices.rows != total[0] || out.vertices.cols != 3 || out.neighbours.size != total[1] ||
+        out.areas.size != total[1] || out.facet_offsets.size != total[1] + 1 || out.corners.size != total[2])
+        refuse("vertices: expected as many rows as the last offset says");
+    run.clear(&out.facet_offsets(0));
+    return run.each({{}, {}, nullptr, nullptr, out.offsets, out, {}}, poll, context);
+}
+
+template <class T>
+index_t facets(const Problem<T>& q, Matrix<const std::int64_t> offsets, const Facets<T>& out, void* stream, int device,
+               bool (*poll)(void*), void* context) {
+    deblai::laguerre3::require_shapes(q);
+    Run<T> run(q, stream, device);
+    const index_t total = run.totals(offsets)[1];
+    const auto fits = [&](const Matrix<T>& m, index_t cols) { return !m || (m.rows == total && m.cols == cols); };
+    if ((out.neighbours && out.neighbours.size != total) || (out.mass && out.mass.size != total) ||
+        !fits(out.first, 3) || !fits(out.second, 9) || !fits(out.offset, 3))
+        refuse("facets: expected as many rows as the last offset says");
+    return run.each({{}, {}, nullptr, nullptr, offsets, {}, out}, poll, context);
+}
+
+#define DEBLAI_INSTANTIATE(T)                                                                               \
+    template Summary cells(const Problem<T>&, const Output<T>&, void*, int, bool (*)(void*), void*);        \
+    template index_t polyhedra(const Problem<T>&, const Polyhedra<T>&, void*, int, bool (*)(void*), void*); \
+    template index_t facets(const Problem<T>&, Matrix<const std::int64_t>, const Facets<T>&, void*, int,    \
+                            bool (*)(void*), void*);
+DEBLAI_INSTANTIATE(float)
+DEBLAI_INSTANTIATE(double)
 
 }  // namespace deblai::cuda::laguerre3

@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "deblai/laguerre3_scene.hpp"
+#include "deblai/polytope3.hpp"
 
 namespace deblai::cuda::laguerre3 {
 
@@ -32,22 +32,26 @@ struct Fresh {
     std::int16_t gone, stays, from, to, back;
 };
 
+using Polytope = Polytope3<Corner, std::int16_t>;
+
 // Where a thread keeps a polyhedron of at most `capacity` vertices.
 struct Room {
     double *x, *y, *z, *s;
-    Fresh* fresh;
+    Fresh* fresh;         // as many as there are edges
+    Point3* ring;         // the corners of a facet
+    std::int32_t* label;  // of each plane
     Corner* corner;
     std::int16_t *removed, *crossed, *seen;  // a number for each vertex, plane and plane
+    std::int16_t* shape;                     // what a Polytope needs
     int capacity;
 
     static constexpr int most = 8192;  // numbers are short
-    __host__ __device__ static constexpr std::size_t planes(int capacity) {
-        return 2 * static_cast<std::size_t>(capacity);
-    }
+    __host__ __device__ static constexpr int planes(int capacity) { return 2 * capacity; }
     __host__ __device__ static constexpr std::size_t bytes(int capacity) {
-        const std::size_t n = static_cast<std::size_t>(capacity), m = planes(capacity);
-        return (4 * n * sizeof(double) + m * sizeof(Fresh) + n * sizeof(Corner) + (n + 2 * m) * sizeof(std::int16_t) +
-                7) /
+        const std::size_t n = static_cast<std::size_t>(capacity), m = 2 * n;
+        const std::size_t numbers = n + 2 * m + (3 * n + m);
+        return (4 * n * sizeof(double) + 3 * n / 2 * sizeof(Fresh) + n * (sizeof(Point3) + sizeof(Corner)) +
+                m * sizeof(std::int32_t) + numbers * sizeof(std::int16_t) + 7) /
                8 * 8;
     }
     __host__ __device__ Room(std::byte* at, int room) : capacity(room) {
@@ -55,9 +59,9 @@ struct Room {
             p = reinterpret_cast<std::remove_reference_t<decltype(p)>>(at);
             at += n * sizeof(*p);
         };
-        const std::size_t n = static_cast<std::size_t>(room), m = planes(room);
-        take(x, n), take(y, n), take(z, n), take(s, n), take(fresh, m), take(corner, n);
-        take(removed, n), take(crossed, m), take(seen, m);
+        const std::size_t n = static_cast<std::size_t>(room), m = 2 * n;
+        take(x, n), take(y, n), take(z, n), take(s, n), take(fresh, 3 * n / 2), take(ring, n), take(label, m);
+        take(corner, n), take(removed, n), take(crossed, m), take(seen, m), take(shape, 3 * n + m);
     }
 };
 
@@ -68,11 +72,13 @@ public:
     __device__ explicit Polyhedron(const Room& room) : m_(room) {}
 
     __device__ int size() const { return size_; }
+    __device__ int planes() const { return planes_; }
     __device__ void clear() { size_ = 0; }
     __device__ double radius2() const { return radius2_; }
     __device__ const Room& room() const { return m_; }
 
-    __device__ void start(const double (&low)[3], const double (&high)[3], double extent) {
+    // A box, with the same label for all sides.
+    __device__ void start(const double (&low)[3], const double (&high)[3], std::int32_t label, double extent) {
         for (int v = 0; v < 8; ++v) {
             std::int16_t face[3], across[3];
             int lows = 0;
@@ -88,6 +94,7 @@ public:
             const int second = lows % 2 ? 2 : 1, third = 3 - second;
             m_.corner[v] = {{face[0], face[second], face[third]}, {across[0], across[second], across[third]}};
         }
+        for (int p = 0; p < 6; ++p) m_.label[p] = label;
         size_ = 8;
         planes_ = 6;
         extent_ = extent;
@@ -95,13 +102,13 @@ public:
     }
 
     // Cuts off the side beyond; `full`, and nothing done, where the room is too small.
-    __device__ Cut clip(const Plane& p) {
+    __device__ Cut clip(const Plane& p, std::int32_t label) {
         bool any = false;
         for (int v = 0; v < size_; ++v) {
             m_.s[v] = m_.x[v] * p.dx + m_.y[v] * p.dy + m_.z[v] * p.dz - p.h;
             any |= m_.s[v] > 0;
         }
-        return any ? clip_beyond(p) : Cut::none;
+        return any ? clip_beyond(p, label) : Cut::none;
     }
 
     // Is a vertex v as near in power to somewhere in the box as to the site? For psi <= psi_i + gain + slope . D in the
@@ -121,6 +128,13 @@ public:
         return false;
     }
 
+    // The polyhedron as its points and facets; `read` it first.
+    __device__ Polytope polytope() const {
+        std::int16_t* const at = m_.shape;
+        const int n = m_.capacity;
+        return {m_.x, m_.y, m_.z, m_.corner, size_, planes_, at, at + n, at + 2 * n, at + 3 * n};
+    }
+
 private:
     __device__ void measure() {
         radius2_ = 0;
@@ -128,7 +142,7 @@ private:
             radius2_ = fmax(radius2_, m_.x[v] * m_.x[v] + m_.y[v] * m_.y[v] + m_.z[v] * m_.z[v]);
     }
 
-    __device__ Cut clip_beyond(const Plane& p) {
+    __device__ Cut clip_beyond(const Plane& p, std::int32_t label) {
         // What is beyond by less than rounding is not, so that lattices get no slivers.
         const double tolerance = 2e-15 * (extent_ * (fabs(p.dx) + fabs(p.dy) + fabs(p.dz)) + fabs(p.h));
         int removed = 0;
@@ -136,15 +150,15 @@ private:
             if (m_.s[v] > tolerance) m_.removed[removed++] = static_cast<std::int16_t>(v);
         if (removed == 0) return Cut::none;
         if (removed == size_) return clear(), Cut::all;
-        if (planes_ == static_cast<int>(Room::planes(m_.capacity))) compact();
+        if (planes_ == Room::planes(m_.capacity)) compact();
         int made = rim(removed, tolerance);
         if (!is_cycle(made)) {
             removed = disk(p, removed, tolerance);
             made = rim(removed, tolerance);
             is_cycle(made);
         }
-        if (size_ + made - removed > m_.capacity || planes_ == static_cast<int>(Room::planes(m_.capacity)))
-            return Cut::full;
+        if (size_ + made - removed > m_.capacity || planes_ == Room::planes(m_.capacity)) return Cut::full;
+        m_.label[planes_] = label;
         replace(removed, made);
         ++planes_;
         measure();
@@ -277,8 +291,11 @@ private:
         for (int v = 0; v < size_; ++v)
             for (const std::int16_t p : m_.corner[v].plane) m_.seen[p] = 1;
         int kept = 0;
-        for (int p = 0; p < planes_; ++p)
-            if (m_.seen[p]) m_.seen[p] = static_cast<std::int16_t>(kept++);
+        for (int p = 0; p < planes_; ++p) {
+            if (!m_.seen[p]) continue;
+            m_.label[kept] = m_.label[p];
+            m_.seen[p] = static_cast<std::int16_t>(kept++);
+        }
         for (int v = 0; v < size_; ++v)
             for (std::int16_t& p : m_.corner[v].plane) p = m_.seen[p];
         planes_ = kept;
