@@ -14,7 +14,7 @@
 #include "laguerre3-shape.hpp"
 #include "laguerre3-tree.hpp"
 #include "levels.hpp"
-#include "voxels3.hpp"
+#include "voxel-columns.hpp"
 
 DEBLAI_DECLARE_LEVELS(laguerre3::Kernels, laguerre3_kernels)
 
@@ -133,7 +133,7 @@ public:
         std::optional<Memory> memory;
         Polytope polytope;
         std::vector<Point3> ring;
-        VoxelCut cut;
+        VoxelColumns columns;
     };
 
     const Scene& scene() const { return scene_; }
@@ -165,15 +165,15 @@ public:
             const Leaf& leaf = scene_.leaf[place / lanes];
             const Point3 origin{m.x[0], m.y[0], m.z[0]};
             const index_t k = place % lanes;
-            worker.cut.start(voxels_, Point3{leaf.at[0][k], leaf.at[1][k], leaf.at[2][k]} + origin);
-            if (!worker.cut.one_voxel(m, cell.size, density)) {
+            worker.columns.start(voxels_, Point3{leaf.at[0][k], leaf.at[1][k], leaf.at[2][k]} + origin);
+            if (!worker.columns.parts.grid.one_voxel(m.x, m.y, m.z, cell.size, density)) {
                 worker.polytope.read(m, cell);
                 for (std::size_t f = 0; f < worker.polytope.facets().size(); ++f) {
                     corners(worker, f);
                     for (Point3& p : worker.ring) p = p - origin;
-                    worker.cut.add(worker.ring.data(), static_cast<int>(worker.ring.size()));
+                    worker.columns.add(worker.ring.data(), static_cast<int>(worker.ring.size()));
                 }
-                return shifted(worker.cut.moments(), origin);
+                return shifted(worker.columns.moments(), origin);
             }
         }
         const Moments3& m = cell.moments;
@@ -185,13 +185,14 @@ public:
     FacetMoments3 integral(index_t place, Point3 normal, Worker& worker) const {
         const Point3* const p = worker.ring.data();
         const int size = static_cast<int>(worker.ring.size());
+        FacetMoments3 sum;
         if (voxels_.density) {
             const Leaf& leaf = scene_.leaf[place / lanes];
             const index_t k = place % lanes;
-            worker.cut.start(voxels_, {leaf.at[0][k], leaf.at[1][k], leaf.at[2][k]});
-            return worker.cut.on(p, size, normal);
+            worker.columns.start(voxels_, {leaf.at[0][k], leaf.at[1][k], leaf.at[2][k]});
+            worker.columns.parts.on(p, size, normal, sum);
+            return sum;
         }
-        FacetMoments3 sum;
         sum.add(p, size, normal, scene_.density);
         return sum;
     }
