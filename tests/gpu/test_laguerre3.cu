@@ -19,6 +19,7 @@ struct Case {
     enum Kind { random, sphere, equal, cluster, copies, lattice, outside } kind = random;
     bool strided = false;
     int sides = 0;  // of a domain
+    index_t voxels[3] = {};
 };
 
 template <class T>
@@ -77,7 +78,7 @@ std::vector<double> planes_of(const Case& c) {
 
 template <class T>
 struct Setup {
-    Twin<T> sites, psi, mass, centroid, second, gradient;
+    Twin<T> sites, psi, density, mass, centroid, second, gradient;
     Twin<std::int64_t> counts;
     std::vector<double> planes;
     Case c;
@@ -85,6 +86,7 @@ struct Setup {
     explicit Setup(const Case& c)
         : sites(spread(sites_of<T>(c), c.strided)),
           psi(psi_of<T>(c)),
+          density(uniform<T>(c.voxels[0] * c.voxels[1] * c.voxels[2], 4)),
           mass(std::vector<T>(c.n)),
           centroid(std::vector<T>(3 * c.n)),
           second(std::vector<T>(c.n)),
@@ -104,6 +106,8 @@ struct Setup {
         Problem<T> q{{sites.on(gpu), c.n, 3, 3 * step, step}, {}, {0, 0, 0}, {1, 1.25, 1}, c.periodic};
         if (c.psi > 0) q.psi = {psi.on(gpu), c.n, 1};
         if (c.sides) q.planes = {planes.data(), c.sides, 4, 4, 1};
+        const index_t(&v)[3] = c.voxels;
+        if (v[0]) q.density = {density.on(gpu), {v[0], v[1], v[2]}, {v[1] * v[2], v[2], 1}};
         return q;
     }
     Output<T> output(bool gpu) {
@@ -272,12 +276,15 @@ void errors() {
     refuse("sites: expected finite values, got nan at [3, 1]", [&] { run(false, 10, nan); });
     refuse("sites: expected values below 100 powers of ten, got one at [0, 0]", [&] { run(false, 0, -1e150); });
     refuse("psi: expected finite values, got nan at [29, 0]", [&] { run(true, 29, nan); });
-    refuse("measure: expected a uniform measure", [] {
-        Setup<double> s({"", 30});
-        Problem<double> q = s.problem(true);
-        q.density = {s.sites.on(true), {3, 1, 1}, {1, 1, 1}};
-        deblai::cuda::laguerre3::cells(q, s.output(true), nullptr, 0);
-    });
+    const auto weigh = [](index_t from, index_t to, double value) {
+        Setup<double> s({"", 30, false, 0, Case::random, false, 0, {2, 3, 4}});
+        for (index_t at = from; at < to; ++at)
+            check(cudaMemcpy(s.density.device + at, &value, sizeof value, cudaMemcpyHostToDevice));
+        deblai::cuda::laguerre3::cells(s.problem(true), s.output(true), nullptr, 0);
+    };
+    refuse("measure.values: expected finite nonnegative values, got -1.000000 at [1, 2, 3]",
+           [&] { weigh(23, 24, -1); });
+    refuse("measure.values: expected a positive finite total mass, got 0", [&] { weigh(0, 24, 0); });
 }
 
 void offsets_of_others() {
@@ -317,11 +324,15 @@ void compare_all(bool quick) {
                             {"cluster", 300, false, 0, Case::cluster},
                             {"octahedron", 90, false, 0, Case::random, false, 8},
                             {"octahedron weighted", 90, false, 1, Case::outside, true, 8},
-                            {"round", 40, false, 0.01, Case::random, false, 80}};
+                            {"round", 40, false, 0.01, Case::random, false, 80},
+                            {"voxels", 40, false, 0.01, Case::random, false, 0, {5, 3, 4}},
+                            {"many voxels", 9, false, 0, Case::random, true, 0, {12, 9, 14}},
+                            {"lattice in voxels", 64, false, 0, Case::lattice, false, 0, {8, 2, 3}}};
     if (!quick) {
         cases.push_back({"many", 300000});
         cases.push_back({"many weighted", 100000, false, 1e-5});
         cases.push_back({"large sphere", 3000, false, 0, Case::sphere});
+        cases.push_back({"large voxels", 20000, false, 1e-5, Case::random, false, 0, {64, 64, 64}});
     }
     for (Case c : cases)
         for (const bool periodic : {false, true}) {

@@ -1,6 +1,6 @@
-// Laguerre cells of space on a GPU: what deblai/laguerre3.hpp says for a uniform measure, for arrays in device memory;
-// one thread a cell. Cells of more vertices than a thread keeps are done again with more room, as often as it takes.
-// Two runs are equal to the bit.
+// Laguerre cells of space on a GPU: what deblai/laguerre3.hpp says, for arrays in device memory; one thread a cell.
+// Cells of more vertices than a thread keeps are done again with more room, as often as it takes. Two runs are equal to
+// the bit.
 #pragma once
 
 #include "deblai/cuda/error.hpp"
@@ -10,16 +10,16 @@ namespace deblai::cuda::laguerre3 {
 
 // Arrays of `problem` and `output` are device pointers with any strides, but for `planes`, which lie in host memory.
 // `stream` is a cudaStream_t of `device`; the call returns when its work is done. Between rounds of cells poll(context)
-// is asked: true stops. Throws InvalidValue as the CPU kernel does and for voxels, Error, and OutOfMemory with the
-// bytes wanted. Workspace: about 100 bytes a site (48 more where sites share a place of the curve), and 256 MiB where
-// cells are done again.
+// is asked: true stops. Throws InvalidValue as the CPU kernel does, Error, and OutOfMemory with the bytes wanted.
+// Workspace: about 100 bytes a site (48 more where sites share a place of the curve), 8 a voxel, and 256 MiB where cells
+// are done again. The driver keeps 12 KiB (with voxels 17) for each thread that the device can run at a time.
 template <class T>
 deblai::laguerre3::Summary cells(const deblai::laguerre3::Problem<T>& problem,
                                  const deblai::laguerre3::Output<T>& output, void* stream, int device,
                                  bool (*poll)(void*) = nullptr, void* context = nullptr);
 
-// With the running sums of the counts that `cells` gave here: facets and vertices come in another order than on the
-// CPU.
+// With the running sums of the counts that `cells` gave here for the same problem, density and all. Facets and vertices
+// come in another order than on the CPU.
 template <class T>
 index_t polyhedra(const deblai::laguerre3::Problem<T>& problem, const deblai::laguerre3::Polyhedra<T>& output,
                   void* stream, int device, bool (*poll)(void*) = nullptr, void* context = nullptr);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "laguerre/laguerre_density.cuh"
 #include "laguerre/laguerre_tree.cuh"
 #include "laguerre3_sink.cuh"
 
@@ -20,32 +21,34 @@ using laguerre::item;
 using laguerre::item_grid;
 
 constexpr index_t round_cells = index_t{1} << 20;
+constexpr int clip_threads = 128;
 constexpr int small_room = 64;  // vertices that a thread keeps to itself
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
 [[noreturn]] void refuse(const char* reason) { throw InvalidValue(std::string("[quantization.laguerre] ") + reason); }
 
-template <class T>
-__global__ void __launch_bounds__(block_threads)
+// A thread a cell, in few blocks: what cells are read from and written to all the time, 1.5 KiB each, stays near.
+template <class T, bool Dense>
+__global__ void __launch_bounds__(clip_threads, Dense ? 3 : 4)
     clip_small(const Scene* scene, Sink<T> sink, index_t begin, index_t end, State* state) {
-    const index_t place = begin + item();
+    const index_t place = begin + blockIdx.x * index_t{clip_threads} + threadIdx.x;
     if (place >= end) return;
     state[place] = State::done;
     if (!sink.wanted(scene->id[place])) return;
     alignas(16) std::byte memory[Room::bytes(small_room)];
     Cell cell(*scene, place, Room(memory, small_room));
-    state[place] = cell.clip() ? sink.put(*scene, cell) : State::grow;
+    state[place] = cell.clip() ? sink.template put<Dense>(*scene, cell) : State::grow;
 }
 
 // Cells of a list, with rooms in global memory.
 template <class T>
-__global__ void __launch_bounds__(block_threads)
+__global__ void __launch_bounds__(clip_threads)
     clip_large(const Scene* scene, Sink<T> sink, const std::uint32_t* list, index_t count, int capacity,
                std::byte* memory, State* state) {
-    const index_t t = item();
+    const index_t t = blockIdx.x * index_t{clip_threads} + threadIdx.x;
     if (t >= count) return;
     Cell cell(*scene, list[t], Room(memory + t * Room::bytes(capacity), capacity));
-    state[list[t]] = cell.clip() ? sink.put(*scene, cell) : State::grow;
+    state[list[t]] = cell.clip() ? sink.template put<true>(*scene, cell) : State::grow;
 }
 
 template <class T>
@@ -70,13 +73,16 @@ __global__ void __launch_bounds__(block_threads) check_offsets(Matrix<const std:
     state[i] = good ? State::done : State::missing;
 }
 
+inline dim3 clip_grid(index_t n) { return dim3(static_cast<unsigned>((n + clip_threads - 1) / clip_threads)); }
+
 template <class T>
 class Run {
 public:
-    Run(const Problem<T>& q, void* stream, int device)
+    Run(const Problem<T>& q, void* stream, int device, bool integrate)
         : call_("quantization.laguerre", stream, device),
           q_(q),
           n_(q.sites.rows),
+          voxels_(integrate && q.density ? q.density.size[0] * q.density.size[1] * q.density.size[2] : 0),
           sites_(Sites<T>::of(q)),
           tree_(call_, sites_),
           memory_(call_, lay_out_memory(nullptr)) {
@@ -87,6 +93,7 @@ public:
     // Returns how many cells were done.
     index_t each(Sink<T> sink, bool (*poll)(void*), void* context) {
         sink.q = sites_;
+        sink.voxels = grid_;
         if (sink.energy) {
             sink.energy = energy_;
             sink.value = value_;
@@ -96,8 +103,8 @@ public:
         while (done < n_) {
             if (done > 0 && poll && poll(context)) break;
             const index_t end = std::min(n_, done + round_cells);
-            call_.launch("clip_small", clip_small<T>, item_grid(end - done), block_threads, scene_, sink, done, end,
-                         state_);
+            call_.launch("clip_small", q_.density ? clip_small<T, true> : clip_small<T, false>, clip_grid(end - done),
+                         clip_threads, scene_, sink, done, end, state_);
             again(sink, done, end);
             done = end;
         }
@@ -140,7 +147,8 @@ private:
         scene_ = arena.take<Scene>(1);
         side_ = arena.take<Side>(q_.planes.rows);
         state_ = arena.take<State>(n_);
-        parts_ = arena.take<double>(tiles(n_));
+        density_ = arena.take<double>(voxels_);
+        parts_ = arena.take<double>(std::max(tiles(n_), tiles(voxels_)));
         total_ = arena.take<double>(2);
         energy_ = tree_.spare(0);
         value_ = tree_.spare(1);
@@ -148,8 +156,10 @@ private:
     }
 
     void build() {
-        tree_.inspect();
-        const auto found = tree_.require_entries();
+        auto* const findings = tree_.inspect();
+        if (voxels_) laguerre::weigh(call_, q_.density, density_, &findings->density, parts_, total_);
+        const laguerre::Found<3> found = tree_.require_entries();
+        if (voxels_) normalise(found.density);
         Scene scene{};
         scene.density = 1 / deblai::laguerre3::volume(q_);
         std::copy_n(q_.lower, 3, scene.lower);
@@ -163,6 +173,30 @@ private:
         tree_.build(found, scene);
         send(scene_, &scene, 1);
         call_.wait();
+    }
+
+    void normalise(laguerre::flat_index bad) {
+        const Volume<const T>& v = q_.density;
+        if (bad != laguerre::none) {
+            const index_t at = static_cast<index_t>(bad), k = at % v.size[2], j = at / v.size[2] % v.size[1],
+                          i = at / v.size[2] / v.size[1];
+            T entry;
+            fetch(call_, &entry, &v(i, j, k), 1);
+            throw deblai::laguerre3::bad_voxel(static_cast<double>(entry), i, j, k);
+        }
+        double total, unit = 1;
+        fetch(call_, &total, total_, 1);
+        if (!(total > 0 && std::isfinite(total))) throw deblai::laguerre::bad_mass(total);
+        for (int a = 0; a < 3; ++a) {
+            grid_.count[a] = v.size[a];
+            grid_.lower[a] = q_.lower[a];
+            grid_.step[a] = (q_.upper[a] - q_.lower[a]) / static_cast<double>(v.size[a]);
+            unit *= grid_.step[a];
+        }
+        grid_.periodic = q_.periodic;
+        grid_.density = density_;
+        call_.launch("divide", laguerre::divide<double>, item_grid(voxels_), block_threads, density_, voxels_,
+                     unit * total);
     }
 
     template <class V>
@@ -194,7 +228,7 @@ private:
             send(places, list.data(), list.size());
             for (std::size_t at = 0; at < list.size(); at += most) {
                 const index_t count = static_cast<index_t>(std::min(most, list.size() - at));
-                call_.launch("clip_large", clip_large<T>, item_grid(count), block_threads, scene_, sink, places + at,
+                call_.launch("clip_large", clip_large<T>, clip_grid(count), clip_threads, scene_, sink, places + at,
                              count, capacity, rooms.data(), state_);
             }
             call_.wait();
@@ -203,13 +237,14 @@ private:
 
     const Call call_;
     const Problem<T>& q_;
-    index_t n_;
+    index_t n_, voxels_;
     const Sites<T> sites_;
     laguerre::Tree<T, 3> tree_;
     Scene* scene_;
     Side* side_;
     State* state_;
-    double *parts_, *total_, *energy_, *value_;
+    double *density_, *parts_, *total_, *energy_, *value_;
+    Voxels grid_;
     const Memory memory_;
 };
 
@@ -218,10 +253,9 @@ private:
 template <class T>
 Summary cells(const Problem<T>& q, const Output<T>& out, void* stream, int device, bool (*poll)(void*), void* context) {
     deblai::laguerre3::require_shapes(q);
-    if (q.density) refuse("measure: expected a uniform measure on a GPU");
-    Run<T> run(q, stream, device);
+    Run<T> run(q, stream, device, true);
     double here = 0;  // any address: numbers are wanted
-    const index_t done = run.each({{}, out, &here, &here}, poll, context);
+    const index_t done = run.each({{}, out, &here, &here, {}, {}, {}, {}}, poll, context);
     return done < q.sites.rows ? Summary{done, nan, nan} : run.sums();
 }
 
@@ -229,26 +263,26 @@ template <class T>
 index_t polyhedra(const Problem<T>& q, const Polyhedra<T>& out, void* stream, int device, bool (*poll)(void*),
                   void* context) {
     deblai::laguerre3::require_shapes(q);
-    Run<T> run(q, stream, device);
+    Run<T> run(q, stream, device, false);
     const auto total = run.totals(out.offsets);
     if (out.vertices.rows != total[0] || out.vertices.cols != 3 || out.neighbours.size != total[1] ||
         out.areas.size != total[1] || out.facet_offsets.size != total[1] + 1 || out.corners.size != total[2])
         refuse("vertices: expected as many rows as the last offset says");
     run.clear(&out.facet_offsets(0));
-    return run.each({{}, {}, nullptr, nullptr, out.offsets, out, {}}, poll, context);
+    return run.each({{}, {}, nullptr, nullptr, out.offsets, out, {}, {}}, poll, context);
 }
 
 template <class T>
 index_t facets(const Problem<T>& q, Matrix<const std::int64_t> offsets, const Facets<T>& out, void* stream, int device,
                bool (*poll)(void*), void* context) {
     deblai::laguerre3::require_shapes(q);
-    Run<T> run(q, stream, device);
+    Run<T> run(q, stream, device, true);
     const index_t total = run.totals(offsets)[1];
     const auto fits = [&](const Matrix<T>& m, index_t cols) { return !m || (m.rows == total && m.cols == cols); };
     if ((out.neighbours && out.neighbours.size != total) || (out.mass && out.mass.size != total) ||
         !fits(out.first, 3) || !fits(out.second, 9) || !fits(out.offset, 3))
         refuse("facets: expected as many rows as the last offset says");
-    return run.each({{}, {}, nullptr, nullptr, offsets, {}, out}, poll, context);
+    return run.each({{}, {}, nullptr, nullptr, offsets, {}, out, {}}, poll, context);
 }
 
 #define DEBLAI_INSTANTIATE(T)                                                                               \

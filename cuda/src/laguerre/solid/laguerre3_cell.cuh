@@ -22,6 +22,7 @@ public:
     }
 
     __device__ index_t place() const { return place_; }
+    __device__ Point3 at() const { return {at_[0], at_[1], at_[2]}; }
     __device__ const Polyhedron& polyhedron() const { return p_; }
 
     // False where the room is too small.

@@ -4,6 +4,7 @@
 #include "deblai/laguerre3.hpp"
 #include "laguerre/laguerre_tree.cuh"
 #include "laguerre3_cell.cuh"
+#include "laguerre3_voxels.cuh"
 
 namespace deblai::cuda::laguerre3 {
 
@@ -16,8 +17,8 @@ using Sites = laguerre::Points<T, 3>;
 
 enum class State : unsigned char { done, grow, missing };
 
-// One of numbers, polyhedra and facets is wanted; the same code cuts cells for all of them, so that counts agree to the
-// last rounding.
+// One of numbers, polyhedra and facets is wanted, of a density of voxels where that is Dense. One kernel cuts cells for
+// all three, so that their counts agree to the last rounding.
 template <class T>
 struct Sink {
     Sites<T> q;
@@ -26,34 +27,48 @@ struct Sink {
     Matrix<const std::int64_t> offsets = {};
     Polyhedra<T> solids = {};  // without vertices: facets are wanted
     Facets<T> facets = {};
+    Voxels voxels = {};
 
     __device__ bool wanted(index_t i) const { return energy || offsets(i, 0) != offsets(i + 1, 0); }
 
+    template <bool Dense>
     __device__ State put(const Scene& scene, const Cell& cell) const {
         bool touching;
         const Moments3 m = cell.moments(touching);
         const bool kept = m.mass > 0;
         const index_t i = scene.id[cell.place()];
         if (energy) {
-            put_numbers(scene, cell, kept ? m : Moments3{}, i);
+            put_numbers(cell, kept ? weighed<Dense>(scene, cell, touching, m) : Moments3{}, i);
             put_counts(cell, kept, touching, i);
             return State::done;
         }
-        return kept ? put_shape(scene, cell, touching, i) : State::missing;
+        return kept ? put_shape<Dense>(scene, cell, touching, i) : State::missing;
     }
 
 private:
-    __device__ void put_numbers(const Scene& scene, const Cell& cell, const Moments3& m, index_t i) const {
-        const double psi = q.psi ? static_cast<double>(q.psi(i)) : 0.0, density = scene.density;
+    template <bool Dense>
+    __device__ Moments3 weighed(const Scene& scene, const Cell& cell, bool touching, const Moments3& m) const {
+        if constexpr (Dense)
+            if (voxels.density) {
+                const Polyhedron copy = cell.polyhedron();
+                return over_voxels(voxels, cell.at(), copy, touching, m);
+            }
+        const double density = scene.density;
+        return {
+            density * m.mass, {density * m.first[0], density * m.first[1], density * m.first[2]}, density * m.second};
+    }
+
+    __device__ void put_numbers(const Cell& cell, const Moments3& m, index_t i) const {
+        const double psi = q.psi ? static_cast<double>(q.psi(i)) : 0.0;
         for (int k = 0; k < 3; ++k) {
             const double mean = m.mass > 0 ? m.first[k] / m.mass : 0.0;
             out.centroid(i, k) = static_cast<T>(static_cast<double>(q.sites(i, k)) + mean);
-            if (out.grad_sites) out.grad_sites(i, k) = static_cast<T>(-2 * density * m.first[k]);
+            if (out.grad_sites) out.grad_sites(i, k) = static_cast<T>(-2 * m.first[k]);
         }
-        out.mass(i) = static_cast<T>(density * m.mass);
-        out.second_moment(i) = static_cast<T>(density * m.second);
-        energy[cell.place()] = density * m.second;
-        value[cell.place()] = density * (m.second - psi * m.mass);
+        out.mass(i) = static_cast<T>(m.mass);
+        out.second_moment(i) = static_cast<T>(m.second);
+        energy[cell.place()] = m.second;
+        value[cell.place()] = m.second - psi * m.mass;
     }
 
     __device__ void put_counts(const Cell& cell, bool kept, bool touching, index_t i) const {
@@ -75,6 +90,7 @@ private:
     }
 
     // `missing` where offsets are not those of this cell.
+    template <bool Dense>
     __device__ State put_shape(const Scene& scene, const Cell& cell, bool touching, index_t i) const {
         const Polyhedron& p = cell.polyhedron();
         const Polytope shape = p.polytope();
@@ -99,13 +115,14 @@ private:
                 if (solids.vertices) solids.corners(corner + c) = offsets(i, 0) + shape.number[v];
             }
             corner += size;
-            put_facet(scene, cell, m.label[k], size, row, corner);
+            put_facet<Dense>(scene, cell, m.label[k], size, row, corner);
             ++row;
         }
         return row == offsets(i + 1, 1) && corner == offsets(i + 1, 2) ? State::done : State::missing;
     }
 
     // The facet whose corners are in the room's ring.
+    template <bool Dense>
     __device__ void put_facet(const Scene& scene, const Cell& cell, std::int32_t label, int size, index_t row,
                               index_t end) const {
         const Point3* const ring = cell.polyhedron().room().ring;
@@ -120,7 +137,10 @@ private:
         }
         const Point3 normal = length > 0 ? (1 / length) * area : area;
         FacetMoments3 sum;
-        sum.add(ring, size, normal, scene.density);
+        bool uniform = true;
+        if constexpr (Dense)
+            if (voxels.density) uniform = false, over_voxels(voxels, cell.at(), ring, size, normal, sum);
+        if (uniform) sum.add(ring, size, normal, scene.density);
         const Point3 d = label < 0 ? Point3{0, 0, 0} : across(scene, cell.place(), label, ring, size, normal);
         facets.write(row, site, sum, d);
     }
