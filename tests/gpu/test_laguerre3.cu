@@ -1,5 +1,6 @@
-// The CUDA kernel of laguerre3 against the CPU one, in one process: numbers, polyhedra, facets, errors, strides, and
-// runs equal to the bit. Compiled against tests/gpu/emulated it runs on the host. Usage and exit status: see twin.hpp.
+// The CUDA kernel of laguerre3 against the CPU one, in one process: numbers, polyhedra, facets, errors, strides,
+// stops, and runs equal to the bit. Compiled against tests/gpu/emulated it runs on the host. Usage and exit status: see
+// twin.hpp.
 #include "deblai/cuda/laguerre3.hpp"
 #include "twin.hpp"
 
@@ -306,6 +307,21 @@ void offsets_of_others() {
     });
 }
 
+// After a stop the cells done so far are as they are, the others NaN.
+void stops(index_t n, index_t round) {
+    Setup<double> s({"stop", n});
+    deblai::cuda::laguerre3::cells(s.problem(true), s.output(true), nullptr, 0);
+    const std::vector<double> whole = s.mass.fetch();
+    int asked = 0;
+    const auto poll = [](void* context) { return ++*static_cast<int*>(context) == 2; };
+    const Summary stopped = deblai::cuda::laguerre3::cells(s.problem(true), s.output(true), nullptr, 0, poll, &asked);
+    expect(stopped.done == 2 * round && std::isnan(stopped.energy) && std::isnan(stopped.value), "stop");
+    const std::vector<double> part = s.mass.fetch();
+    index_t done = 0;
+    for (index_t i = 0; i < n; ++i) done += part[i] == whole[i];
+    expect(done == stopped.done, "stop: " + std::to_string(done) + " masses");
+}
+
 void compare_all(bool quick) {
     std::vector<Case> cases{{"one", 1},
                             {"two", 2},
@@ -350,5 +366,10 @@ int main(int argc, char** argv) {
         compare_all(quick);
         errors();
         offsets_of_others();
+#if defined(DEBLAI_ROUND_CELLS)
+        stops(150, DEBLAI_ROUND_CELLS);
+#else
+        if (!quick) stops(5000000, 1 << 21);
+#endif
     });
 }

@@ -20,22 +20,25 @@ using laguerre::fetch;
 using laguerre::item;
 using laguerre::item_grid;
 
-constexpr index_t round_cells = index_t{1} << 20;
+#if !defined(DEBLAI_ROUND_CELLS)
+#define DEBLAI_ROUND_CELLS 2097152
+#endif
+constexpr index_t round_cells = DEBLAI_ROUND_CELLS;
 constexpr int clip_threads = 128;
 constexpr int small_room = 64;  // vertices that a thread keeps to itself
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
 [[noreturn]] void refuse(const char* reason) { throw InvalidValue(std::string("[quantization.laguerre] ") + reason); }
 
-// A thread a cell, in few blocks: what cells are read from and written to all the time, 1.5 KiB each, stays near.
+// A thread a cell. Few at a time, so that what a cell is cut in, 1.5 KiB of it, stays near.
 template <class T, bool Dense>
-__global__ void __launch_bounds__(clip_threads, Dense ? 3 : 4)
+__global__ void __launch_bounds__(clip_threads, 3)
     clip_small(const Scene* scene, Sink<T> sink, index_t begin, index_t end, State* state) {
     const index_t place = begin + blockIdx.x * index_t{clip_threads} + threadIdx.x;
     if (place >= end) return;
     state[place] = State::done;
     if (!sink.wanted(scene->id[place])) return;
-    alignas(16) std::byte memory[Room::bytes(small_room)];
+    alignas(32) std::byte memory[Room::bytes(small_room)];
     Cell cell(*scene, place, Room(memory, small_room));
     state[place] = cell.clip() ? sink.template put<Dense>(*scene, cell) : State::grow;
 }
@@ -212,9 +215,10 @@ private:
         for (int capacity = small_room;;) {
             fetch(call_, state.data(), state_ + begin, state.size());
             std::vector<std::uint32_t> list;
-            for (index_t k = 0; k < end - begin; ++k) {
-                if (state[k] == State::missing) refuse("offsets: expected the counts of the same problem");
-                if (state[k] == State::grow) list.push_back(static_cast<std::uint32_t>(begin + k));
+            const auto left = [](State s) { return s != State::done; };
+            for (auto at = state.begin(); (at = std::find_if(at, state.end(), left)) != state.end(); ++at) {
+                if (*at == State::missing) refuse("offsets: expected the counts of the same problem");
+                list.push_back(static_cast<std::uint32_t>(begin + (at - state.begin())));
             }
             if (list.empty()) return;
             if (capacity == Room::most)

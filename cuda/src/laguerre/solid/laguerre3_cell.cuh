@@ -31,8 +31,10 @@ public:
         start();
         const double zero[3] = {};
         const index_t own = place_ / lanes, last = (scene_.size - 1) / lanes;
-        for (index_t leaf = own > 0 ? own - 1 : 0; leaf <= own + 1 && leaf <= last; ++leaf)
-            if (!visit(static_cast<std::int32_t>(leaf), at_, zero)) return false;
+        for (int step = 0; step < 3; ++step) {
+            const index_t leaf = step == 0 ? own : step == 1 ? own - 1 : own + 1;
+            if (leaf >= 0 && leaf <= last && !visit(static_cast<std::int32_t>(leaf), at_, zero)) return false;
+        }
         if (!confine()) return false;
         inner2_ = -1;
         outer2_ = first_round2(scene_, place_);
