@@ -288,6 +288,19 @@ void errors() {
     refuse("measure.values: expected a positive finite total mass, got 0", [&] { weigh(0, 24, 0); });
 }
 
+// Cells beside a voxel that has nearly all the mass keep their digits.
+void spike() {
+    Setup<double> s({"", 40, false, 0, Case::random, false, 0, {5, 4, 6}});
+    s.density.host[2 * 24 + 2 * 6 + 3] = 1e12;
+    s.density.send();
+    deblai::laguerre3::cells(s.problem(false), s.output(false));
+    deblai::cuda::laguerre3::cells(s.problem(true), s.output(true), nullptr, 0);
+    const std::vector<double> mass = s.mass.fetch();
+    double worst = 0;
+    for (index_t i = 0; i < 40; ++i) worst = std::max(worst, std::abs(mass[i] / s.mass.host[i] - 1));
+    expect(worst < 1e-10, "spike " + std::to_string(worst));
+}
+
 void offsets_of_others() {
     Setup<double> s({"", 30});
     deblai::cuda::laguerre3::cells(s.problem(true), s.output(true), nullptr, 0);
@@ -366,6 +379,7 @@ int main(int argc, char** argv) {
         compare_all(quick);
         errors();
         offsets_of_others();
+        spike();
 #if defined(DEBLAI_ROUND_CELLS)
         stops(150, DEBLAI_ROUND_CELLS);
 #else

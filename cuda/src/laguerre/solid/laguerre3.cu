@@ -172,7 +172,7 @@ private:
             sides.push_back({{q_.planes(k, 0), q_.planes(k, 1), q_.planes(k, 2)}, q_.planes(k, 3)});
         scene.side = side_;
         scene.sides = static_cast<int>(sides.size());
-        send(side_, sides.data(), sides.size());
+        if (q_.planes) send(side_, sides.data(), sides.size());
         tree_.build(found, scene);
         send(scene_, &scene, 1);
         call_.wait();

@@ -36,7 +36,8 @@ using Polytope = Polytope3<Corner, std::int16_t>;
 
 // Where a thread keeps a polyhedron of at most `capacity` vertices.
 struct Room {
-    double *x, *y, *z, *s;
+    double *x, *y, *z;
+    double* s;            // of a vertex: how far beyond a plane it counts as, in `disk`; free once a cell is cut
     Fresh* fresh;         // as many as there are edges
     Point3* ring;         // the corners of a facet
     std::int32_t* label;  // of each plane

@@ -1,5 +1,6 @@
 // Integrals of a density of voxels over a cell or a facet by one thread: cpp/src/laguerre/solid/voxel-columns.hpp
-// without memory for pieces. All columns begin at the cell's lowest point, and each piece of a facet walks up its own.
+// without memory for pieces. Each piece of a facet walks up its column, from where that begins in the cell; where a
+// cell crosses more columns than a room has numbers for, all begin at its lowest point.
 #pragma once
 
 #include "deblai/voxels3.hpp"
@@ -47,20 +48,47 @@ __device__ void each_few(const Point3* p, int size, const Use& use) {
 
 class VoxelWalk {
 public:
-    __device__ VoxelWalk(const Voxels& voxels, Point3 origin, double low, double high) : low_(low) {
+    // For a cell in a room, whose first vertex is where coordinates begin.
+    __device__ VoxelWalk(const Voxels& voxels, Point3 origin, const Room& room, int size) {
         parts_.grid = VoxelGrid(voxels, origin);
-        range_ = parts_.grid.range(0, low, high);
+        const double* const at[3] = {room.x, room.y, room.z};
+        for (int a = 0; a < 3; ++a) {
+            double low = 0, high = 0;
+            for (int v = 1; v < size; ++v) {
+                low = fmin(low, at[a][v] - at[a][0]);
+                high = fmax(high, at[a][v] - at[a][0]);
+            }
+            range_[a] = parts_.grid.range(a, low, high);
+            if (a == 0) low_ = low, high_ = high;
+        }
+        wide_ = range_[1].last - range_[1].first + 1;
+        const index_t columns = wide_ * (range_[2].last - range_[2].first + 1);
+        if (columns > room.capacity) return;
+        begin_ = room.s;
+        for (index_t c = 0; c < columns; ++c) begin_[c] = high_;
+    }
+
+    __device__ bool wants_columns() const { return begin_; }
+
+    // Notes where columns begin.
+    __device__ void note(const Point3* p, int size) {
+        if (flat(p, size, 1) || flat(p, size, 2)) return;
+        parts_.each_column(p, size, [&](index_t j, index_t k, const FewPoints& piece) {
+            double& begin = begin_[column(j, k)];
+            for (int c = 0; c < piece.size(); ++c) begin = fmin(begin, piece[c].x);
+        });
     }
 
     __device__ void add(const Point3* p, int size) {
         if (flat(p, size, 1) || flat(p, size, 2)) return;
         parts_.each_column(p, size, [&](index_t j, index_t k, const FewPoints& piece) {
             const VoxelGrid& grid = parts_.grid;
-            index_t i = range_.first;
-            Below at{grid.of(i, j, k), low_};
-            const double before = at.density * (low_ - grid.plane(0, i));
+            const double begin = begin_ ? begin_[column(j, k)] : low_;
+            index_t i = grid.range(0, begin, high_).first;
+            Below at{grid.of(i, j, k), begin};
+            const double before = at.density * (begin - grid.plane(0, i));
             parts_.each_voxel(piece.data(), piece.size(), [&](index_t voxel, const FewPoints& part) {
-                while (i < voxel && i < range_.last) {
+                while (i < voxel && i < range_[0].last) {
                     at.pass(grid.plane(0, ++i));
                     at.density = grid.of(i, j, k);
                 }
@@ -74,9 +102,17 @@ public:
     __device__ Moments3 moments() const { return sum_.mass > 1e-15 * all_ ? sum_ : Moments3{}; }
 
 private:
+    __device__ index_t column(index_t j, index_t k) const {
+        j = max(range_[1].first, min(range_[1].last, j));
+        k = max(range_[2].first, min(range_[2].last, k));
+        return (k - range_[2].first) * wide_ + (j - range_[1].first);
+    }
+
     VoxelParts<FewPoints> parts_;
-    VoxelGrid::Range range_;
-    double low_, all_ = 0;
+    VoxelGrid::Range range_[3];
+    index_t wide_;
+    double* begin_ = nullptr;
+    double low_, high_, all_ = 0;
     Moments3 sum_;
 };
 
@@ -89,22 +125,23 @@ DEBLAI_APART __device__ inline Moments3 over_voxels(const Voxels& voxels, Point3
     if (VoxelGrid(voxels, site + origin).one_voxel(room.x, room.y, room.z, p.size(), density))
         return {
             density * m.mass, {density * m.first[0], density * m.first[1], density * m.first[2]}, density * m.second};
-    double low = 0, high = 0;
-    for (int v = 1; v < p.size(); ++v) {
-        low = fmin(low, room.x[v] - origin.x);
-        high = fmax(high, room.x[v] - origin.x);
-    }
-    VoxelWalk walk(voxels, site + origin, low, high);
+    VoxelWalk walk(voxels, site + origin, room, p.size());
     const Polytope shape = p.polytope();
     shape.read(touching);
-    for (int k = 0; k < p.planes(); ++k) {
-        const int size = shape.walk(k, shape.ring);
-        for (int c = 0; c < size; ++c) {
-            const int v = shape.ring[c];
-            room.ring[c] = Point3{room.x[v], room.y[v], room.z[v]} - origin;
+    for (int pass = walk.wants_columns() ? 0 : 1; pass < 2; ++pass)
+        for (int k = 0; k < p.planes(); ++k) {
+            const int size = shape.walk(k, shape.ring);
+            for (int c = 0; c < size; ++c) {
+                const int v = shape.ring[c];
+                room.ring[c] = Point3{room.x[v], room.y[v], room.z[v]} - origin;
+            }
+            each_few(room.ring, size, [&](const Point3* few, int count) {
+                if (pass == 0)
+                    walk.note(few, count);
+                else
+                    walk.add(few, count);
+            });
         }
-        each_few(room.ring, size, [&](const Point3* few, int count) { walk.add(few, count); });
-    }
     return shifted(walk.moments(), origin);
 }
 
