@@ -11,8 +11,8 @@ namespace deblai::cuda::laguerre3 {
 // Arrays of `problem` and `output` are device pointers with any strides, but for `planes`, which lie in host memory.
 // `stream` is a cudaStream_t of `device`; the call returns when its work is done. Between rounds of cells poll(context)
 // is asked: true stops. Throws InvalidValue as the CPU kernel does, Error, and OutOfMemory with the bytes wanted.
-// Workspace: about 100 bytes a site (48 more where sites share a place of the curve), 8 a voxel, and 256 MiB where cells
-// are done again. The driver keeps 12 KiB (with voxels 17) for each thread that the device can run at a time.
+// Workspace: about 100 bytes a site (48 more where sites share a place of the curve), 8 a voxel, and 256 MiB where
+// cells are done again. The driver keeps 10 KiB (with voxels 15) for each thread that the device can run at a time.
 template <class T>
 deblai::laguerre3::Summary cells(const deblai::laguerre3::Problem<T>& problem,
                                  const deblai::laguerre3::Output<T>& output, void* stream, int device,
