@@ -6,6 +6,7 @@
 // results; 1.2 ms at 4.8 TB/s. Of the thread's own memory, where the vertices are, 112 KB, of 1.5 KB that stay the
 // same: 38 ms at the 29 TB/s of 132 first-level caches, 0.23 s where all comes from device memory. The floor is that of
 // the caches and of device memory, one after the other. Facets: of 15.5 a cell, 400 operations and 40 bytes more.
+// The kernel has 150 registers (168 with voxels) and spills none (376 bytes), so that 384 threads share a cache.
 // Error: |sum of masses - 1|; of facets the asymmetry |sum of offset . mass|, which is 0 for a torus.
 // Usage: bench_laguerre3_cuda [results.json]
 #include <cuda_runtime.h>
