@@ -61,25 +61,3 @@ def test_errors():
         laguerre(sites)
     with pytest.raises(deblai.errors.InvalidType, match=r"measure\.values: expected an array on cuda:0"):
         laguerre(torch.rand(5, 2, device="cuda"), measure=Grid(torch.ones(2, 2), (0, 0), (1, 1)))
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("periodic", [False, True])
-def test_cells_of_space(periodic, dtype):
-    """Numbers and gradients on the device; polyhedra are told to come from the CPU."""
-    torch = pytest.importorskip("torch")
-    rng = np.random.default_rng(1)
-    sites, psi = rng.random((300, 3)).astype(dtype), (0.01 * rng.random(300)).astype(dtype)
-    expected = laguerre(sites, psi, periodic=periodic, grad=True)
-    on_device = torch.as_tensor(sites, device="cuda").requires_grad_()
-    found = laguerre(on_device, torch.as_tensor(psi, device="cuda"), periodic=periodic, grad=True)
-    assert found.backend == "cuda"
-    tolerance = 1e-12 if dtype == "float64" else 1e-6
-    for name in ("mass", "centroid", "second_moment", "energy", "value", "empty"):
-        value = getattr(found, name)
-        assert value.is_cuda
-        np.testing.assert_allclose(value.detach().cpu(), getattr(expected, name), atol=tolerance, err_msg=name)
-    found.value.backward()
-    np.testing.assert_allclose(on_device.grad.cpu(), expected.grad["sites"], atol=tolerance)
-    with pytest.raises(deblai.errors.BackendError, match="expected arrays on the CPU for polyhedra"):
-        found.facets()

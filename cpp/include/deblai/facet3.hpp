@@ -1,5 +1,5 @@
 // Integrals over a convex polygon in space, coordinates relative to a site: int drho dA, int v drho dA and
-// int v v^T drho dA. For the host and the GPU.
+// int v v^T drho dA. Those over a polyhedron: Moments3. For the host and the GPU.
 #pragma once
 
 #include <cmath>
@@ -27,6 +27,11 @@ DEBLAI_HD Point3 twice_area(const Point3* p, int size) {
     for (int k = 1; k + 1 < size; ++k) sum = sum + cross(p[k] - p[0], p[k + 1] - p[0]);
     return sum;
 }
+
+// int drho, int v drho and int |v|^2 drho over a polyhedron.
+struct Moments3 {
+    double mass = 0, first[3] = {}, second = 0;
+};
 
 struct FacetMoments3 {
     double mass = 0;

@@ -78,7 +78,7 @@ struct Facets {
     Matrix<T> second;                 // int v v^T drho dA row by row, (total, 9)
     Matrix<T> offset;                 // y_j - y_i, to the image across on the torus; 0 at the border, (total, 3)
 
-    void write(index_t row, std::int64_t across, const FacetMoments3& m, Point3 d) const {
+    DEBLAI_HD void write(index_t row, std::int64_t across, const FacetMoments3& m, Point3 d) const {
         const double to[3] = {d.x, d.y, d.z}, one[3] = {m.first.x, m.first.y, m.first.z};
         const double two[9] = {m.xx, m.xy, m.xz, m.xy, m.yy, m.yz, m.xz, m.yz, m.zz};
         if (neighbours) neighbours(row) = across;
@@ -93,6 +93,13 @@ struct Facets {
 template <class T>
 index_t facets(const Problem<T>& problem, Matrix<const std::int64_t> offsets, const Facets<T>& output,
                const Control& control = {});
+
+// The volume of the box, or of the domain, whose planes lie in host memory.
+template <class T>
+double volume(const Problem<T>& problem);
+
+// The error of a bad entry of the density, for whoever finds it elsewhere (on a device).
+InvalidValue bad_voxel(double value, index_t i, index_t j, index_t k);
 
 // Bytes that one call allocates: about 70 for a site, 8 for a voxel and 120 KiB for a thread. Cells of more than 256
 // vertices want 230 bytes more for each.

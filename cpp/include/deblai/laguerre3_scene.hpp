@@ -2,6 +2,7 @@
 // Hilbert curve, under a tree of boxes that knows the largest psi in each and a plane above all psi in it.
 #pragma once
 
+#include "deblai/facet3.hpp"
 #include "deblai/laguerre_scene.hpp"
 
 namespace deblai::laguerre3 {
@@ -87,6 +88,29 @@ DEBLAI_HD bool hidden_by(const Scene& scene, index_t place, index_t other) {
 DEBLAI_HD index_t owner(const Scene& scene, index_t place) {
     while (hidden_by(scene, place, place - 1)) --place;
     return place;
+}
+
+// From the site at `place` to the image of the site at `other` on whose bisector a facet lies: the one to whose plane
+// all corners are nearest.
+DEBLAI_HD Point3 across(const Scene& scene, index_t place, index_t other, const Point3* corner, int corners,
+                        Point3 normal) {
+    const Leaf &mine = scene.leaf[place / lanes], &its = scene.leaf[other / lanes];
+    const index_t k = place % lanes, l = other % lanes;
+    const Point3 straight{its.at[0][l] - mine.at[0][k], its.at[1][l] - mine.at[1][k], its.at[2][l] - mine.at[2][k]};
+    if (!scene.periodic) return straight;
+    Point3 best = straight;
+    double least = HUGE_VAL;
+    for (int image = images; image >= 0; --image) {
+        const double (&shift)[3] = scene.shift[image < images ? image : middle];
+        const Point3 d = straight + Point3{shift[0], shift[1], shift[2]};
+        const double d2 = dot(d, d), h = 0.5 * (d2 + (mine.psi[k] - its.psi[l]));
+        if (d2 == 0 || dot(d, normal) < 0) continue;
+        const double length = sqrt(d2);
+        double off = 0;
+        for (int c = 0; c < corners && off < least; ++c) off = fmax(off, fabs(dot(corner[c], d) - h) / length);
+        if (off < least) least = off, best = d;
+    }
+    return best;
 }
 
 // Square of the distance for a first round: of the size of the smallest box around a leaf that has one.

@@ -10,6 +10,10 @@ namespace deblai::cuda::laguerre {
 
 using deblai::laguerre::Output;
 
+template <class T>
+using Sites = Points<T, 2>;
+using Findings = Found<2>;
+
 constexpr int small_room = 16;  // vertices that a thread keeps to itself
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
@@ -36,7 +40,7 @@ struct Sink {
                 const index_t at = offsets(i) + k;
                 vertices(at, 0) = static_cast<T>(site[0] + p.x[k]);
                 vertices(at, 1) = static_cast<T>(site[1] + p.y[k]);
-                neighbours(at) = p.label[k] < 0 ? -1 : scene.id[p.label[k]];
+                neighbours(at) = p.label[k] < 0 ? -1 : scene.id[owner(scene, p.label[k])];
             }
             return State::done;
         }

@@ -19,7 +19,7 @@ __device__ inline flat_index ordered(double v) {
     const auto bits = static_cast<flat_index>(__double_as_longlong(v));
     return bits >> 63 ? ~bits : bits | flat_index{1} << 63;
 }
-inline double unordered(flat_index key) {
+DEBLAI_HD double unordered(flat_index key) {
     const flat_index bits = key >> 63 ? key & ~(flat_index{1} << 63) : ~key;
     double v;
     std::memcpy(&v, &bits, sizeof v);
@@ -38,6 +38,12 @@ __device__ inline void block_least(flat_index value, flat_index* least) {
     __syncthreads();
     if (t == 0) atomicMin(least, shared[0]);
     __syncthreads();
+}
+
+template <class V>
+void fetch(const Call& call, V* to, const V* from, std::size_t count) {
+    call.check(cudaMemcpyAsync(to, from, count * sizeof(V), cudaMemcpyDeviceToHost, call.stream()), "cudaMemcpyAsync");
+    call.wait();
 }
 
 // Sums of tiles, to be added by sum_rows.

@@ -14,17 +14,21 @@ from ._cells import OPERATION, Evaluation, Problem, checked_arrays, views_of
 
 def evaluate(q: Problem, grad_sites: bool, plan: _backend.Plan) -> Evaluation:
     """Run the kernel."""
-    if plan.backend == "cuda" and (q.density is not None or q.form is not None):
-        raise errors.BackendError(
-            f"[{OPERATION}] measure: expected a UniformBox for sites in space on a GPU, got another; copy the sites "
-            "to the CPU"
-        )
     return (_reference if plan.backend == "reference" else _compiled)(q, grad_sites, plan)
 
 
 def _planes(q: Problem) -> Any:
-    """Return the sides of a convex domain as the kernel takes them."""
+    """Return the sides of a convex domain as the kernels take them, which is on the CPU."""
     return None if q.form is None else _dlpack.view(q.form.planes)
+
+
+def _run(name: str, q: Problem, plan: _backend.Plan, outputs: tuple[Any, ...]) -> Any:
+    """Call a kernel where the arrays are."""
+    arguments = (*views_of(q), q.lower, q.upper, q.periodic, _planes(q), *outputs)
+    if plan.backend == "cuda":
+        index = int(q.library.device(q.sites).partition(":")[2] or 0)
+        return getattr(_backend.cuda_module(), name)(*arguments, q.library.stream(q.sites), index)
+    return getattr(_core, name)(*arguments, plan.threads, plan.simd)
 
 
 def _brute_force(q: Problem, sites: Any, psi: Any, density: Any) -> Any:
@@ -58,11 +62,9 @@ def _reference(q: Problem, grad_sites: bool, plan: _backend.Plan) -> Evaluation:
 def _compiled(q: Problem, grad_sites: bool, plan: _backend.Plan) -> Evaluation:
     library, sites = q.library, q.sites
     view = library.view
-    views = views_of(q)
-    on_gpu = plan.backend == "cuda"
     n, dtype = sites.shape[0], library.dtype(sites)
-    if not on_gpu and n + (0 if q.density is None else math.prod(q.density.shape)) > 1_000_000:
-        _backend.require_memory(OPERATION, _core.laguerre3_workspace(*views, plan.threads))
+    if plan.backend == "cpu" and n + (0 if q.density is None else math.prod(q.density.shape)) > 1_000_000:
+        _backend.require_memory(OPERATION, _core.laguerre3_workspace(*views_of(q), plan.threads))
     shapes = {"mass": (n,), "centroid": (n, 3), "second_moment": (n,), "count": (n, 3)}
     if grad_sites:
         shapes["grad_sites"] = (n, 3)
@@ -78,15 +80,8 @@ def _compiled(q: Problem, grad_sites: bool, plan: _backend.Plan) -> Evaluation:
 
     mass, centroid, second, count = (view(out[name], True) for name in list(shapes)[:4])
     gradient = view(out["grad_sites"], True) if grad_sites else None
-    numbers = (mass, centroid, second, count, gradient)
     try:
-        if on_gpu:
-            index = int(library.device(sites).partition(":")[2] or 0)
-            on_device = (*views[:2], q.lower, q.upper, q.periodic, *numbers, library.stream(sites), index)
-            _, energy, value = _backend.cuda_module().laguerre3(*on_device)
-        else:
-            arguments = (*views, q.lower, q.upper, q.periodic, _planes(q), *numbers, plan.threads, plan.simd)
-            _, energy, value = _core.laguerre3(*arguments)
+        _, energy, value = _run("laguerre3", q, plan, (mass, centroid, second, count, gradient))
     except KeyboardInterrupt:
         partial = finish(np.nan, np.nan)
         done = int((partial.mass == partial.mass).sum())
@@ -115,17 +110,8 @@ def summarize(q: Problem, e: Evaluation, wanted: tuple[str, ...], tracked: Any =
         e.plan.label,
         lambda: solids(kept, e.count, e.plan),
         lambda: facets(kept, e.count, e.plan),
-        # a GPU counts what coincides more than once
-        None if e.plan.backend == "cuda" else e.count,
+        e.count,
     )
-
-
-def _require_cpu(q: Problem, plan: _backend.Plan) -> None:
-    if plan.backend == "cuda":
-        raise errors.BackendError(
-            f"[{OPERATION}] sites: expected arrays on the CPU for polyhedra and facets, got arrays on "
-            f"{q.library.device(q.sites)}"
-        )
 
 
 def _begin(q: Problem, counts: Any) -> Any:
@@ -138,7 +124,6 @@ def _begin(q: Problem, counts: Any) -> Any:
 def facets(q: Problem, counts: Any, plan: _backend.Plan) -> Facets:
     """Integrate over the facets of polyhedra whose numbers of vertices, facets and corners are known."""
     library, sites = q.library, q.sites
-    _require_cpu(q, plan)
     if plan.backend == "reference":
         from ..reference import laguerre3
 
@@ -152,23 +137,9 @@ def facets(q: Problem, counts: Any, plan: _backend.Plan) -> Facets:
     out = [library.empty((total,), "int64", sites)]
     out += [library.empty((total, *shape), dtype, sites) for shape in columns.values()]
     offsets = library.device_array(begin, sites)
-    results = [library.view(v, True) for v in out]
+    views = (library.view(offsets), *(library.view(v, True) for v in out))
     try:
-        _core.laguerre3_facets(
-            *views_of(q),
-            q.lower,
-            q.upper,
-            q.periodic,
-            _planes(q),
-            library.view(offsets),
-            results[0],
-            results[1],
-            results[2],
-            results[3],
-            results[4],
-            plan.threads,
-            plan.simd,
-        )
+        _run("laguerre3_facets", q, plan, views)
     except KeyboardInterrupt:
         raise errors.Interrupted(f"[{OPERATION}] interrupted on the facets") from None
     across, mass, first, second, offset = (library.finish(v, sites) for v in out)
@@ -179,7 +150,6 @@ def facets(q: Problem, counts: Any, plan: _backend.Plan) -> Facets:
 def solids(q: Problem, counts: Any, plan: _backend.Plan) -> Solids:
     """Compute the polyhedra whose numbers of vertices, facets and corners are known."""
     library, sites = q.library, q.sites
-    _require_cpu(q, plan)
     begin = _begin(q, counts)
 
     def starts(k: int) -> Any:
@@ -214,24 +184,9 @@ def solids(q: Problem, counts: Any, plan: _backend.Plan) -> Solids:
         )
     ]
     offsets = library.device_array(begin, sites)
-    vertices, neighbours, areas, facet_offsets, corners = (library.view(v, True) for v in out)
-    arguments = (
-        library.view(sites),
-        None if q.psi is None else library.view(q.psi),
-        None,
-        q.lower,
-        q.upper,
-        q.periodic,
-        _planes(q),
-        library.view(offsets),
-        vertices,
-        neighbours,
-        areas,
-        facet_offsets,
-        corners,
-    )
+    views = (library.view(offsets), *(library.view(v, True) for v in out))
     try:
-        _core.laguerre3_polyhedra(*arguments, plan.threads, plan.simd)
+        _run("laguerre3_polyhedra", q, plan, views)
     except KeyboardInterrupt:
         raise errors.Interrupted(f"[{OPERATION}] interrupted in the polyhedra") from None
     done = [library.finish(v, sites) for v in out]

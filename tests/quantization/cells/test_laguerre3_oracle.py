@@ -5,8 +5,8 @@ import re
 import deblai
 import numpy as np
 import pytest
-from deblai.errors import BackendError, DeblaiError, InvalidType, InvalidValue, OutOfMemory
-from deblai.measures import Grid, UniformBox
+from deblai.errors import DeblaiError, InvalidType, InvalidValue, OutOfMemory
+from deblai.measures import Grid, Polytope, UniformBox
 from deblai.quantization import laguerre
 from deblai.reference import laguerre3 as oracle
 
@@ -177,27 +177,37 @@ def test_bad_input(arguments, kind, message):
     assert re.match(rf"\[quantization\.laguerre\] {message}", str(caught.value)), str(caught.value)
 
 
-def test_on_a_gpu(monkeypatch):
-    """Voxels, domains, polyhedra and facets of arrays on a GPU are told that they are computed on the CPU."""
+@pytest.mark.parametrize("name", ["box", "voxels", "domain"])
+def test_on_a_gpu(name, monkeypatch):
+    """What a GPU's kernels are handed, and what is made of what they write; the CPU's stand in for them."""
     from deblai import _backend, _core
 
-    class Module:
-        @staticmethod
-        def laguerre3(sites, psi, lower, upper, periodic, *rest):
-            return _core.laguerre3(sites, psi, None, lower, upper, periodic, None, *rest[:5], 1, "")
+    def stand_in(kernel):
+        def call(*given):
+            *most, stream, device = given
+            assert (stream, device) == (0, 0)
+            return kernel(*most, 1, "")
 
-    plan = _backend.plan("quantization.laguerre", "cpu")._replace(backend="cuda")
+        return staticmethod(call)
+
+    class Module:
+        laguerre3 = stand_in(_core.laguerre3)
+        laguerre3_facets = stand_in(_core.laguerre3_facets)
+        laguerre3_polyhedra = stand_in(_core.laguerre3_polyhedra)
+
+    voxels = Grid(np.arange(8.0).reshape(2, 2, 2), (0,) * 3, (1,) * 3)
+    measure = {"box": CUBE, "voxels": voxels, "domain": Polytope([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]])}[name]
+    want = laguerre(Y, PSI, measure=measure, grad=True)
+    plan = _backend.plan("quantization.laguerre", "cpu")._replace(backend="cuda", label="cuda")
     monkeypatch.setattr(_backend, "plan", lambda *_: plan)
     monkeypatch.setattr(_backend, "cuda_module", lambda: Module)
-    with pytest.raises(
-        BackendError, match=r"\[quantization.laguerre\] measure: expected a UniformBox for sites in space"
-    ):
-        laguerre(Y, measure=Grid(np.ones((2, 2, 2)), (0,) * 3, (1,) * 3))
-    cells = laguerre(Y)
-    assert abs(cells.mass.sum() - 1) < 1e-12
-    for ask in (cells.facets, lambda: cells.areas, lambda: cells.n_facets):
-        with pytest.raises(BackendError, match=r"\[quantization.laguerre\] sites: expected arrays on the CPU for poly"):
-            ask()
+    got = laguerre(Y, PSI, measure=measure, grad=True)
+    assert got.backend == "cuda"
+    for a, b in zip(got.facets(), want.facets(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    for of in ("mass", "n_facets", "vertices", "corners", "areas", "neighbours"):
+        np.testing.assert_array_equal(getattr(got, of), getattr(want, of))
+    np.testing.assert_array_equal(got.grad["sites"], want.grad["sites"])
 
 
 def test_memory(monkeypatch):

@@ -39,29 +39,6 @@ index_t each_polytope(Run<T>& run, const Matrix<const std::int64_t>& begin, cons
     return done.load();
 }
 
-// From the site at `place` to the image of the site at `other` on whose bisector a facet lies: the one to whose plane
-// all corners are nearest.
-Point3 across(const Scene& scene, index_t place, index_t other, const std::vector<Point3>& corner, Point3 normal) {
-    const Leaf &mine = scene.leaf[place / lanes], &its = scene.leaf[other / lanes];
-    const index_t k = place % lanes, l = other % lanes;
-    const Point3 straight{its.at[0][l] - mine.at[0][k], its.at[1][l] - mine.at[1][k], its.at[2][l] - mine.at[2][k]};
-    if (!scene.periodic) return straight;
-    Point3 best = straight;
-    double least = std::numeric_limits<double>::infinity();
-    for (int image = images; image >= 0; --image) {
-        const double (&shift)[3] = scene.shift[image < images ? image : middle];
-        const Point3 d = straight + Point3{shift[0], shift[1], shift[2]};
-        const double d2 = dot(d, d), h = 0.5 * (d2 + (mine.psi[k] - its.psi[l]));
-        if (d2 == 0 || dot(d, normal) < 0) continue;
-        const double length = std::sqrt(d2);
-        double off = 0;
-        for (std::size_t c = 0; c < corner.size() && off < least; ++c)
-            off = std::max(off, std::abs(dot(corner[c], d) - h) / length);
-        if (off < least) least = off, best = d;
-    }
-    return best;
-}
-
 }  // namespace
 
 template <class T>
@@ -89,7 +66,9 @@ index_t polyhedra(const Problem<T>& q, const Polyhedra<T>& out, const Control& c
             const Polytope::Facet& facet = p.facets()[f];
             const index_t row = begin(i, 1) + static_cast<index_t>(f);
             out.neighbours(row) = facet.label < 0 ? -1 : run.scene().id[owner(run.scene(), facet.label)];
-            out.areas(row) = static_cast<T>(facet.area);
+            run.corners(worker, f);
+            const Point3 area = twice_area(worker.ring.data(), static_cast<int>(worker.ring.size()));
+            out.areas(row) = static_cast<T>(0.5 * std::sqrt(dot(area, area)));
             out.facet_offsets(row + 1) = begin(i, 2) + static_cast<index_t>(p.end(f));
         }
         for (std::size_t c = 0; c < p.corners().size(); ++c)
@@ -113,12 +92,13 @@ index_t facets(const Problem<T>& q, Matrix<const std::int64_t> begin, const Face
         const std::vector<Point3>& ring = worker.ring;
         for (std::size_t f = 0; f < p.facets().size(); ++f) {
             run.corners(worker, f);
-            const Point3 area = twice_area(ring.data(), static_cast<int>(ring.size()));
+            const int size = static_cast<int>(ring.size());
+            const Point3 area = twice_area(ring.data(), size);
             const double length = std::sqrt(dot(area, area));
             const Point3 normal = length > 0 ? (1 / length) * area : area;
             const FacetMoments3 sum = run.integral(place, normal, worker);
             const std::int64_t label = p.facets()[f].label;
-            const Point3 d = label < 0 ? Point3{0, 0, 0} : across(scene, place, label, ring, normal);
+            const Point3 d = label < 0 ? Point3{0, 0, 0} : across(scene, place, label, ring.data(), size, normal);
             out.write(begin(i, 1) + static_cast<index_t>(f), label < 0 ? -1 : scene.id[owner(scene, label)], sum, d);
         }
     });

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "deblai/facet3.hpp"
 #include "deblai/laguerre3_scene.hpp"
 #include "deblai/stop.hpp"
 #include "deblai/view.hpp"
@@ -69,15 +70,10 @@ struct Scratch {
 
 enum class Status { done, grow, stopped };
 
-// int 1, int v and int |v|^2 over a cell, v relative to its site.
-struct Moments3 {
-    double mass = 0, first[3] = {}, second = 0;
-};
-
 // A cell in coordinates relative to its site; labels are places in the scene, -1 for the border. `touching`: some
 // vertices coincide, and facets may be without area.
 struct Cell {
-    Moments3 moments;
+    Moments3 moments;  // of density 1
     int size, planes;
     bool touching;
 };

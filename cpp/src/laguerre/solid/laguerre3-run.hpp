@@ -14,7 +14,7 @@
 #include "laguerre3-shape.hpp"
 #include "laguerre3-tree.hpp"
 #include "levels.hpp"
-#include "voxels3.hpp"
+#include "voxel-columns.hpp"
 
 DEBLAI_DECLARE_LEVELS(laguerre3::Kernels, laguerre3_kernels)
 
@@ -30,12 +30,6 @@ inline index_t tasks(index_t n) { return (n + cell_task - 1) / cell_task; }
 
 inline void require(bool ok, const char* message) {
     if (!ok) throw InvalidValue(std::string("[quantization.laguerre] ") + message);
-}
-
-inline InvalidValue bad_voxel(double value, index_t i, index_t j, index_t k) {
-    return InvalidValue("[quantization.laguerre] measure.values: expected finite nonnegative values, got " +
-                        std::to_string(value) + " at [" + std::to_string(i) + ", " + std::to_string(j) + ", " +
-                        std::to_string(k) + "]");
 }
 
 // Squares of what is larger overflow.
@@ -91,9 +85,6 @@ Buffer normalised(const Problem<T>& q, Voxels& voxels, Team& team) {
     return buffer;
 }
 
-template <class T>
-double volume(const Problem<T>& q);
-
 // Checked input in the order of the tree, and the workers' scratch, which grows with the largest cell.
 template <class T>
 class Run {
@@ -104,11 +95,10 @@ public:
         require_entries("psi", Matrix<const T>{q.psi.data, q.psi.size, 1, q.psi.stride, 1}, laguerre::most_psi, team_);
         scene_.periodic = q.periodic;
         scene_.weighted = static_cast<bool>(q.psi);
-        scene_.density = q.planes ? 1 / volume(q) : 1;
+        scene_.density = 1 / volume(q);
         for (int k = 0; k < 3; ++k) {
             scene_.lower[k] = q.lower[k];
             scene_.upper[k] = q.upper[k];
-            if (!q.planes) scene_.density /= q.upper[k] - q.lower[k];
         }
         confine(q.planes);
         if (q.density && integrate) density_ = normalised(q, voxels_, team_);
@@ -143,7 +133,7 @@ public:
         std::optional<Memory> memory;
         Polytope polytope;
         std::vector<Point3> ring;
-        VoxelCut cut;
+        VoxelColumns columns;
     };
 
     const Scene& scene() const { return scene_; }
@@ -175,15 +165,15 @@ public:
             const Leaf& leaf = scene_.leaf[place / lanes];
             const Point3 origin{m.x[0], m.y[0], m.z[0]};
             const index_t k = place % lanes;
-            worker.cut.start(voxels_, Point3{leaf.at[0][k], leaf.at[1][k], leaf.at[2][k]} + origin);
-            if (!worker.cut.one_voxel(m, cell.size, density)) {
+            worker.columns.start(voxels_, Point3{leaf.at[0][k], leaf.at[1][k], leaf.at[2][k]} + origin);
+            if (!worker.columns.parts.grid.one_voxel(m.x, m.y, m.z, cell.size, density)) {
                 worker.polytope.read(m, cell);
                 for (std::size_t f = 0; f < worker.polytope.facets().size(); ++f) {
                     corners(worker, f);
                     for (Point3& p : worker.ring) p = p - origin;
-                    worker.cut.add(worker.ring.data(), static_cast<int>(worker.ring.size()));
+                    worker.columns.add(worker.ring.data(), static_cast<int>(worker.ring.size()));
                 }
-                return shifted(worker.cut.moments(), origin);
+                return shifted(worker.columns.moments(), origin);
             }
         }
         const Moments3& m = cell.moments;
@@ -195,13 +185,14 @@ public:
     FacetMoments3 integral(index_t place, Point3 normal, Worker& worker) const {
         const Point3* const p = worker.ring.data();
         const int size = static_cast<int>(worker.ring.size());
+        FacetMoments3 sum;
         if (voxels_.density) {
             const Leaf& leaf = scene_.leaf[place / lanes];
             const index_t k = place % lanes;
-            worker.cut.start(voxels_, {leaf.at[0][k], leaf.at[1][k], leaf.at[2][k]});
-            return worker.cut.on(p, size, normal);
+            worker.columns.start(voxels_, {leaf.at[0][k], leaf.at[1][k], leaf.at[2][k]});
+            worker.columns.parts.on(p, size, normal, sum);
+            return sum;
         }
-        FacetMoments3 sum;
         sum.add(p, size, normal, scene_.density);
         return sum;
     }
@@ -226,22 +217,6 @@ private:
     std::optional<Tree> tree_;
     std::vector<Worker> workers_;
 };
-
-// The volume of the domain: of the cell of a single site.
-template <class T>
-double volume(const Problem<T>& q) {
-    const double centre[3] = {0.5 * (q.lower[0] + q.upper[0]), 0.5 * (q.lower[1] + q.upper[1]),
-                              0.5 * (q.lower[2] + q.upper[2])};
-    Problem<double> one{{centre, 1, 3, 3, 1}, {}, {}, {}};
-    std::copy_n(q.lower, 3, one.lower);
-    std::copy_n(q.upper, 3, one.upper);
-    Run<double> run(one, {}, false);
-    run.confine(q.planes);
-    double sum = 0;
-    run.each([](index_t) { return true; }, [&](index_t, index_t, const Cell& cell, auto&) { sum = cell.moments.mass; });
-    if (!(sum > 0)) throw InvalidValue("[quantization.laguerre] measure: expected a domain with inner points");
-    return sum;
-}
 
 }  // namespace
 }  // namespace deblai::laguerre3

@@ -33,6 +33,28 @@ std::size_t workspace_bytes(const Problem<T>& q, int threads) {
            3 * sizeof(double) * tasks(q.sites.rows) + (Scratch::bytes(first_capacity) + 16384) * count + 4096;
 }
 
+InvalidValue bad_voxel(double value, index_t i, index_t j, index_t k) {
+    return InvalidValue("[quantization.laguerre] measure.values: expected finite nonnegative values, got " +
+                        std::to_string(value) + " at [" + std::to_string(i) + ", " + std::to_string(j) + ", " +
+                        std::to_string(k) + "]");
+}
+
+// A domain is the cell of a single site.
+template <class T>
+double volume(const Problem<T>& q) {
+    double sides[3], centre[3], sum = 0;
+    for (int k = 0; k < 3; ++k) sides[k] = q.upper[k] - q.lower[k], centre[k] = 0.5 * (q.lower[k] + q.upper[k]);
+    if (!q.planes) return sides[0] * sides[1] * sides[2];
+    Problem<double> one{{centre, 1, 3, 3, 1}, {}, {}, {}};
+    std::copy_n(q.lower, 3, one.lower);
+    std::copy_n(q.upper, 3, one.upper);
+    Run<double> run(one, {}, false);
+    run.confine(q.planes);
+    run.each([](index_t) { return true; }, [&](index_t, index_t, const Cell& cell, auto&) { sum = cell.moments.mass; });
+    if (!(sum > 0)) throw InvalidValue("[quantization.laguerre] measure: expected a domain with inner points");
+    return sum;
+}
+
 template <class T>
 Summary cells(const Problem<T>& q, const Output<T>& out, const Control& control) {
     require_shapes(q);
@@ -86,6 +108,7 @@ Summary cells(const Problem<T>& q, const Output<T>& out, const Control& control)
 
 #define DEBLAI_INSTANTIATE(T)                                     \
     template void require_shapes(const Problem<T>&);              \
+    template double volume(const Problem<T>&);                    \
     template std::size_t workspace_bytes(const Problem<T>&, int); \
     template Summary cells(const Problem<T>&, const Output<T>&, const Control&);
 DEBLAI_INSTANTIATE(float)

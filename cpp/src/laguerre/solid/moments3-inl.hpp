@@ -7,8 +7,6 @@
 namespace deblai::DEBLAI_LEVEL {
 namespace {
 
-using laguerre3::Moments3;
-
 DEBLAI_HD V8 gather8(const double* from, const std::int32_t* index) {
 #if defined(__AVX512F__)
     return {{(Part)_mm512_i32gather_pd(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(index)), from, 8)}};

@@ -9,8 +9,8 @@ namespace deblai::cuda::laguerre {
 
 // Arrays of `problem` and `output` are device pointers with any strides. `stream` is a cudaStream_t of `device`; the
 // call returns when its work is done. Between rounds of cells poll(context) is asked: true stops. Throws InvalidValue
-// as the CPU kernel does, Error, and OutOfMemory with the bytes wanted. Workspace: about 75 bytes a site, 8 a pixel,
-// and 64 MiB where cells are done again.
+// as the CPU kernel does, Error, and OutOfMemory with the bytes wanted. Workspace: about 75 bytes a site (32 more
+// where sites share a place of the curve), 8 a pixel, and 64 MiB where cells are done again.
 template <class T>
 deblai::laguerre::Summary cells(const deblai::laguerre::Problem<T>& problem, const deblai::laguerre::Output<T>& output,
                                 void* stream, int device, bool (*poll)(void*) = nullptr, void* context = nullptr);

@@ -9,12 +9,9 @@ namespace deblai::cuda::laguerre3 {
 using deblai::laguerre3::Leaf;
 using deblai::laguerre3::Node;
 using deblai::laguerre3::Scene;
+using deblai::laguerre3::Side;
 
 constexpr int lanes = deblai::laguerre3::lanes;
-
-struct Moments {
-    double mass, first[3], second;
-};
 
 class Cell {
 public:
@@ -24,7 +21,9 @@ public:
         psi_ = leaf.psi[place % lanes];
     }
 
-    __device__ int size() const { return p_.size(); }
+    __device__ index_t place() const { return place_; }
+    __device__ Point3 at() const { return {at_[0], at_[1], at_[2]}; }
+    __device__ const Polyhedron& polyhedron() const { return p_; }
 
     // False where the room is too small.
     __device__ bool clip() {
@@ -32,8 +31,11 @@ public:
         start();
         const double zero[3] = {};
         const index_t own = place_ / lanes, last = (scene_.size - 1) / lanes;
-        for (index_t leaf = own > 0 ? own - 1 : 0; leaf <= own + 1 && leaf <= last; ++leaf)
-            if (!visit(static_cast<std::int32_t>(leaf), at_, zero)) return false;
+        for (int step = 0; step < 3; ++step) {
+            const index_t leaf = step == 0 ? own : step == 1 ? own - 1 : own + 1;
+            if (leaf >= 0 && leaf <= last && !visit(static_cast<std::int32_t>(leaf), at_, zero)) return false;
+        }
+        if (!confine()) return false;
         inner2_ = -1;
         outer2_ = first_round2(scene_, place_);
         while (p_.size() > 0) {
@@ -45,10 +47,12 @@ public:
         return true;
     }
 
-    // Tetrahedra 0, r, v, u over the edges v -> u of each facet, r a vertex of the facet, from vertex 0.
-    __device__ Moments moments() {
+    // Tetrahedra 0, r, v, u over the edges v -> u of each facet, r a vertex of the facet, from vertex 0. `touching`
+    // says whether an edge has no length.
+    __device__ Moments3 moments(bool& touching) const {
         const Room& m = p_.room();
-        Moments sum{};
+        Moments3 sum;
+        touching = false;
         if (p_.size() == 0) return sum;
         for (int v = 0; v < p_.size(); ++v)
             for (const std::int16_t p : m.corner[v].plane) m.seen[p] = static_cast<std::int16_t>(v);
@@ -59,6 +63,7 @@ public:
                 const double a[3] = {m.x[r] - c[0], m.y[r] - c[1], m.z[r] - c[2]};
                 const double b[3] = {m.x[v] - c[0], m.y[v] - c[1], m.z[v] - c[2]};
                 const double d[3] = {m.x[u] - c[0], m.y[u] - c[1], m.z[u] - c[2]};
+                touching |= b[0] == d[0] && b[1] == d[1] && b[2] == d[2];
                 const double det = a[0] * (b[1] * d[2] - b[2] * d[1]) + a[1] * (b[2] * d[0] - b[0] * d[2]) +
                                    a[2] * (b[0] * d[1] - b[1] * d[0]);
                 double square = 0;
@@ -90,7 +95,18 @@ private:
             const double far = fmax(-low[k], high[k]);
             extent2 += far * far;
         }
-        p_.start(low, high, sqrt(extent2));
+        p_.start(low, high, scene_.periodic ? static_cast<std::int32_t>(place_) : -1, sqrt(extent2));
+    }
+
+    // Cuts off what is beyond the sides of the domain.
+    __device__ bool confine() {
+        for (int k = 0; k < scene_.sides && p_.size() > 0; ++k) {
+            const Side& side = scene_.side[k];
+            const double (&n)[3] = side.normal;
+            const double h = side.offset - (n[0] * at_[0] + n[1] * at_[1] + n[2] * at_[2]);
+            if (p_.clip({n[0], n[1], n[2], h}, -1) == Cut::full) return false;
+        }
+        return true;
     }
 
     // Visits what is between inner2_ and outer2_; nearest_ is the nearest of what could still cut beyond.
@@ -159,7 +175,7 @@ private:
             p.h = 0.5 * (scene_.weighted ? d2 + (psi_ - leaf.psi[k]) : d2);
             if (p.dx == 0 && p.dy == 0 && p.dz == 0 && p.h == 0 && scene_.id[other] < scene_.id[place_])
                 return p_.clear(), true;
-            if (p_.clip(p) == Cut::full) return false;
+            if (p_.clip(p, static_cast<std::int32_t>(other)) == Cut::full) return false;
         }
         return true;
     }

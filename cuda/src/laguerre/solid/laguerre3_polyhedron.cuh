@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "deblai/laguerre3_scene.hpp"
+#include "deblai/polytope3.hpp"
 
 namespace deblai::cuda::laguerre3 {
 
@@ -25,39 +25,44 @@ struct Corner {
     std::int16_t plane[3], next[3];
 };
 
-// A vertex that a cut makes, on the edge from one that stays to one that goes, where the rim crosses from plane `from`
-// to plane `to`.
-struct Fresh {
-    double t, x, y, z;  // t of the way to the one that goes
-    std::int16_t gone, stays, from, to, back;
+// A vertex that a cut makes, on the edge `back` of one that stays, where the rim crosses from plane `from` to plane
+// `to`.
+struct alignas(32) Fresh {
+    double x, y, z;
+    std::int16_t stays, back, from, to;
 };
+
+using Polytope = Polytope3<Corner, std::int16_t>;
 
 // Where a thread keeps a polyhedron of at most `capacity` vertices.
 struct Room {
-    double *x, *y, *z, *s;
-    Fresh* fresh;
+    double *x, *y, *z;
+    double* s;            // of a vertex: how far beyond a plane it counts as, in `disk`; free once a cell is cut
+    Fresh* fresh;         // as many as there are edges
+    Point3* ring;         // the corners of a facet
+    std::int32_t* label;  // of each plane
     Corner* corner;
     std::int16_t *removed, *crossed, *seen;  // a number for each vertex, plane and plane
+    std::int16_t* shape;                     // what a Polytope needs
     int capacity;
 
     static constexpr int most = 8192;  // numbers are short
-    __host__ __device__ static constexpr std::size_t planes(int capacity) {
-        return 2 * static_cast<std::size_t>(capacity);
-    }
+    __host__ __device__ static constexpr int planes(int capacity) { return 2 * capacity; }
     __host__ __device__ static constexpr std::size_t bytes(int capacity) {
-        const std::size_t n = static_cast<std::size_t>(capacity), m = planes(capacity);
-        return (4 * n * sizeof(double) + m * sizeof(Fresh) + n * sizeof(Corner) + (n + 2 * m) * sizeof(std::int16_t) +
-                7) /
-               8 * 8;
+        const std::size_t n = static_cast<std::size_t>(capacity), m = 2 * n;
+        const std::size_t numbers = n + 2 * m + (3 * n + m);
+        return (4 * n * sizeof(double) + 3 * n / 2 * sizeof(Fresh) + n * (sizeof(Point3) + sizeof(Corner)) +
+                m * sizeof(std::int32_t) + numbers * sizeof(std::int16_t) + 31) /
+               32 * 32;
     }
     __host__ __device__ Room(std::byte* at, int room) : capacity(room) {
         const auto take = [&](auto*& p, std::size_t n) {
             p = reinterpret_cast<std::remove_reference_t<decltype(p)>>(at);
             at += n * sizeof(*p);
         };
-        const std::size_t n = static_cast<std::size_t>(room), m = planes(room);
-        take(x, n), take(y, n), take(z, n), take(s, n), take(fresh, m), take(corner, n);
-        take(removed, n), take(crossed, m), take(seen, m);
+        const std::size_t n = static_cast<std::size_t>(room), m = 2 * n;
+        take(fresh, 3 * n / 2), take(x, n), take(y, n), take(z, n), take(s, n), take(ring, n), take(label, m);
+        take(corner, n), take(removed, n), take(crossed, m), take(seen, m), take(shape, 3 * n + m);
     }
 };
 
@@ -68,11 +73,13 @@ public:
     __device__ explicit Polyhedron(const Room& room) : m_(room) {}
 
     __device__ int size() const { return size_; }
+    __device__ int planes() const { return planes_; }
     __device__ void clear() { size_ = 0; }
     __device__ double radius2() const { return radius2_; }
     __device__ const Room& room() const { return m_; }
 
-    __device__ void start(const double (&low)[3], const double (&high)[3], double extent) {
+    // A box, with the same label for all sides.
+    __device__ void start(const double (&low)[3], const double (&high)[3], std::int32_t label, double extent) {
         for (int v = 0; v < 8; ++v) {
             std::int16_t face[3], across[3];
             int lows = 0;
@@ -88,6 +95,7 @@ public:
             const int second = lows % 2 ? 2 : 1, third = 3 - second;
             m_.corner[v] = {{face[0], face[second], face[third]}, {across[0], across[second], across[third]}};
         }
+        for (int p = 0; p < 6; ++p) m_.label[p] = label;
         size_ = 8;
         planes_ = 6;
         extent_ = extent;
@@ -95,13 +103,15 @@ public:
     }
 
     // Cuts off the side beyond; `full`, and nothing done, where the room is too small.
-    __device__ Cut clip(const Plane& p) {
-        bool any = false;
-        for (int v = 0; v < size_; ++v) {
-            m_.s[v] = m_.x[v] * p.dx + m_.y[v] * p.dy + m_.z[v] * p.dz - p.h;
-            any |= m_.s[v] > 0;
-        }
-        return any ? clip_beyond(p) : Cut::none;
+    __device__ Cut clip(const Plane& p, std::int32_t label) {
+        // What is beyond by less than rounding is not, so that lattices get no slivers.
+        const double tolerance = 2e-15 * (extent_ * (fabs(p.dx) + fabs(p.dy) + fabs(p.dz)) + fabs(p.h));
+        int removed = 0;
+        for (int v = 0; v < size_; ++v)
+            if (beyond(p, v) > tolerance) m_.removed[removed++] = static_cast<std::int16_t>(v);
+        if (removed == 0) return Cut::none;
+        if (removed == size_) return clear(), Cut::all;
+        return clip_beyond(p, label, removed, tolerance);
     }
 
     // Is a vertex v as near in power to somewhere in the box as to the site? For psi <= psi_i + gain + slope . D in the
@@ -121,49 +131,66 @@ public:
         return false;
     }
 
-private:
-    __device__ void measure() {
-        radius2_ = 0;
-        for (int v = 0; v < size_; ++v)
-            radius2_ = fmax(radius2_, m_.x[v] * m_.x[v] + m_.y[v] * m_.y[v] + m_.z[v] * m_.z[v]);
+    // The polyhedron as its points and facets; `read` it first.
+    __device__ Polytope polytope() const {
+        std::int16_t* const at = m_.shape;
+        const int n = m_.capacity;
+        return {m_.x, m_.y, m_.z, m_.corner, size_, planes_, at, at + n, at + 2 * n, at + 3 * n};
     }
 
-    __device__ Cut clip_beyond(const Plane& p) {
-        // What is beyond by less than rounding is not, so that lattices get no slivers.
-        const double tolerance = 2e-15 * (extent_ * (fabs(p.dx) + fabs(p.dy) + fabs(p.dz)) + fabs(p.h));
-        int removed = 0;
-        for (int v = 0; v < size_; ++v)
-            if (m_.s[v] > tolerance) m_.removed[removed++] = static_cast<std::int16_t>(v);
-        if (removed == 0) return Cut::none;
-        if (removed == size_) return clear(), Cut::all;
-        if (planes_ == static_cast<int>(Room::planes(m_.capacity))) compact();
-        int made = rim(removed, tolerance);
+private:
+    // Computed anew wherever it is wanted, which is cheaper than to keep it: by operations that no compiler changes.
+    __device__ double beyond(const Plane& p, int v) const {
+        return fma(m_.x[v], p.dx, fma(m_.y[v], p.dy, fma(m_.z[v], p.dz, -p.h)));
+    }
+
+    __device__ double norm2(int v) const { return m_.x[v] * m_.x[v] + m_.y[v] * m_.y[v] + m_.z[v] * m_.z[v]; }
+
+    __device__ void measure() {
+        radius2_ = 0;
+        for (int v = 0; v < size_; ++v) radius2_ = fmax(radius2_, norm2(v));
+    }
+
+    __device__ Cut clip_beyond(const Plane& p, std::int32_t label, int removed, double tolerance) {
+        if (planes_ == Room::planes(m_.capacity)) compact();
+        int made = rim(removed, tolerance, [&](int v) { return beyond(p, v); });
         if (!is_cycle(made)) {
+            for (int v = 0; v < size_; ++v) m_.s[v] = beyond(p, v);
             removed = disk(p, removed, tolerance);
-            made = rim(removed, tolerance);
+            made = rim(removed, tolerance, [&](int v) { return m_.s[v]; });
             is_cycle(made);
         }
-        if (size_ + made - removed > m_.capacity || planes_ == static_cast<int>(Room::planes(m_.capacity)))
-            return Cut::full;
+        if (size_ + made - removed > m_.capacity || planes_ == Room::planes(m_.capacity)) return Cut::full;
+        // While a farthest vertex stays, the radius does: what is new lies between vertices.
+        bool far = false;
+        for (int i = 0; i < removed; ++i) far |= norm2(m_.removed[i]) > 0.999999 * radius2_;
+        m_.label[planes_] = label;
         replace(removed, made);
         ++planes_;
-        measure();
+        if (far) measure();
         return Cut::some;
     }
 
-    // Lists the edges from removed vertices to those that stay.
-    __device__ int rim(int removed, double tolerance) {
+    // Lists the vertices on the edges from removed vertices to those that stay.
+    template <class Beyond>
+    __device__ int rim(int removed, double tolerance, const Beyond& beyond) {
         int made = 0;
         for (int i = 0; i < removed; ++i) {
-            const std::int16_t v = m_.removed[i];
+            const int v = m_.removed[i];
             const Corner c = m_.corner[v];
+            const double outside = beyond(v);
             for (int k = 0; k < 3; ++k) {
-                const double inside = m_.s[c.next[k]];
+                const int u = c.next[k];
+                const double inside = beyond(u);
                 if (inside > tolerance) continue;
+                const double t = inside < -tolerance ? inside / (inside - outside) : 0.0;
                 Fresh& f = m_.fresh[made++];
-                f.gone = v, f.stays = c.next[k];
+                f.x = m_.x[u] + t * (m_.x[v] - m_.x[u]);
+                f.y = m_.y[u] + t * (m_.y[v] - m_.y[u]);
+                f.z = m_.z[u] + t * (m_.z[v] - m_.z[u]);
+                f.stays = static_cast<std::int16_t>(u);
+                f.back = static_cast<std::int16_t>(edge_to(m_.corner[u], v));
                 f.from = c.plane[k == 2 ? 0 : k + 1], f.to = c.plane[k == 0 ? 2 : k - 1];
-                f.t = inside < -tolerance ? inside / (inside - m_.s[v]) : 0.0;
             }
         }
         return made;
@@ -220,7 +247,7 @@ private:
                 continue;
             }
             const std::int16_t taken = static_cast<std::int16_t>(-1 - v);
-            const double s = m_.x[taken] * p.dx + m_.y[taken] * p.dy + m_.z[taken] * p.dz - p.h;
+            const double s = beyond(p, taken);
             m_.s[taken] = s > tolerance ? s : 2 * tolerance;
             m_.removed[kept++] = taken;
         }
@@ -231,18 +258,9 @@ private:
 
     __device__ static int edge_to(const Corner& c, int v) { return c.next[0] == v ? 0 : c.next[1] == v ? 1 : 2; }
 
-    // Puts the fresh vertices where removed ones were, and closes the gaps that are left.
+    // Puts the fresh vertices where removed ones were, which nobody reads any more, and closes the gaps that are left.
     __device__ void replace(int removed, int made) {
         const std::int16_t plane = static_cast<std::int16_t>(planes_);
-        // Removed vertices are read first: fresh ones take their places.
-        for (int i = 0; i < made; ++i) {
-            Fresh& f = m_.fresh[i];
-            const int u = f.stays, v = f.gone;
-            f.back = static_cast<std::int16_t>(edge_to(m_.corner[u], v));
-            f.x = m_.x[u] + f.t * (m_.x[v] - m_.x[u]);
-            f.y = m_.y[u] + f.t * (m_.y[v] - m_.y[u]);
-            f.z = m_.z[u] + f.t * (m_.z[v] - m_.z[u]);
-        }
         for (int i = 0; i < made; ++i) {
             const Fresh f = m_.fresh[i];
             const int w = slot(i, removed), after = slot(m_.crossed[f.to], removed);
@@ -277,8 +295,11 @@ private:
         for (int v = 0; v < size_; ++v)
             for (const std::int16_t p : m_.corner[v].plane) m_.seen[p] = 1;
         int kept = 0;
-        for (int p = 0; p < planes_; ++p)
-            if (m_.seen[p]) m_.seen[p] = static_cast<std::int16_t>(kept++);
+        for (int p = 0; p < planes_; ++p) {
+            if (!m_.seen[p]) continue;
+            m_.label[kept] = m_.label[p];
+            m_.seen[p] = static_cast<std::int16_t>(kept++);
+        }
         for (int v = 0; v < size_; ++v)
             for (std::int16_t& p : m_.corner[v].plane) p = m_.seen[p];
         planes_ = kept;
