@@ -97,7 +97,8 @@ void powers() {
                         CHECK_CLOSE(pull[2 * j], pulls[2 * j], 1e-12);
                         CHECK(std::abs(pull[2 * j + 1] - pulls[2 * j + 1]) <= 1e-12 * mass[j], j, p);
                         for (index_t a = 0; a < d; ++a)
-                            CHECK(std::abs(sum[j * d + a] - sums[j * d + a]) <= 1e-12 * (1 + 10 * pulls[2 * j]), j, a, p);
+                            CHECK(std::abs(sum[j * d + a] - sums[j * d + a]) <= 1e-12 * (1 + 10 * pulls[2 * j]), j, a,
+                                  p);
                     }
                 }
 }
