@@ -36,11 +36,13 @@ def test_examples_of(name):
 
 
 def public_functions():
-    """Functions that a user may call: those in __all__ of deblai and of the modules it names there."""
-    modules = [deblai, *(v for v in map(deblai.__dict__.get, deblai.__all__) if inspect.ismodule(v))]
+    """Functions that a user may call: those in __all__ of deblai and of the modules it names there, and these name."""
+    modules = [deblai]
+    for module in modules:  # which grows
+        modules += [v for v in map(module.__dict__.get, getattr(module, "__all__", ())) if inspect.ismodule(v)]
     found = []
     for module in modules:
-        for name in module.__all__:
+        for name in getattr(module, "__all__", ()):
             value = getattr(module, name)
             if inspect.isfunction(value):
                 found.append(pytest.param(value, id=f"{module.__name__}.{name}"))

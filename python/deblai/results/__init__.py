@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ._crystal import BondOrder, Bonds, Defects, Hexagonality
 from ._multimarginal import EpsilonPath, Expectation, MultimarginalBatch, MultimarginalResult
 from ._quantization import Cells, Facets, Geometry, QuantizationResult, Restart, Stability
 from ._samples import Assignment
@@ -12,13 +13,17 @@ from ._sparse import SeidlResult, SparseResult
 
 __all__ = [
     "Assignment",
+    "BondOrder",
+    "Bonds",
     "Cells",
     "Cells3",
+    "Defects",
     "EpsilonPath",
     "Expectation",
     "Facets",
     "FlowResult",
     "Geometry",
+    "Hexagonality",
     "MultimarginalBatch",
     "MultimarginalResult",
     "QuantizationResult",

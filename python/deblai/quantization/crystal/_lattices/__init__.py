@@ -1,0 +1,1 @@
+"""Lattices: their bases, nearest points and second moments."""
