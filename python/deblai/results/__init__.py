@@ -10,6 +10,7 @@ from ._semidiscrete import SemidiscreteResult
 from ._sliced import FlowResult, SlicedResult
 from ._solids import Cells3, Solids
 from ._sparse import SeidlResult, SparseResult
+from ._spectra import PairCorrelation, Radial, SecondMoment, StructureFactor, ZadorFit
 
 __all__ = [
     "Assignment",
@@ -26,12 +27,17 @@ __all__ = [
     "Hexagonality",
     "MultimarginalBatch",
     "MultimarginalResult",
+    "PairCorrelation",
     "QuantizationResult",
+    "Radial",
     "Restart",
+    "SecondMoment",
     "SeidlResult",
     "SemidiscreteResult",
     "SlicedResult",
     "Solids",
     "SparseResult",
     "Stability",
+    "StructureFactor",
+    "ZadorFit",
 ]

@@ -48,18 +48,18 @@ class Cloud(NamedTuple):
         return self.library.device_array(np.ascontiguousarray(values), self.given)
 
 
-def array(operation: str, sites: Any) -> tuple[Library, Any, Array]:
+def array(operation: str, sites: Any, name: str = "sites") -> tuple[Library, Any, Array]:
     """Return the library of sites, or of a result's, as they are, and as finite float64 (n, d)."""
     if isinstance(sites, QuantizationResult):
         sites = sites.sites
-    library, (given,) = gather(operation, {"sites": sites})
+    library, (given,) = gather(operation, {name: sites})
     if given is None:
-        raise errors.InvalidType(f"[{operation}] sites: expected an array, got None")
+        raise errors.InvalidType(f"[{operation}] {name}: expected an array, got None")
     points = np.array(library.numpy(given), np.float64, order="C")
     if points.ndim != 2 or 0 in points.shape:
-        raise errors.InvalidValue(f"[{operation}] sites: expected shape (n, d) with n >= 1, got {points.shape}")
+        raise errors.InvalidValue(f"[{operation}] {name}: expected shape (n, d) with n >= 1, got {points.shape}")
     if not np.isfinite(points).all():
-        raise errors.InvalidValue(f"[{operation}] sites: expected finite values, got nan or inf")
+        raise errors.InvalidValue(f"[{operation}] {name}: expected finite values, got nan or inf")
     return library, given, points
 
 
