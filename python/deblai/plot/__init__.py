@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .comotion import comotion
+from .crystal import defects, structure_factor
 from .multimarginal import epsilon_path, pair_density
 from .quantization import cells, sites, stipple
 from .sliced import directions, history, image_flow, running_estimate
@@ -11,6 +12,7 @@ from .solids import solids
 __all__ = [
     "cells",
     "comotion",
+    "defects",
     "directions",
     "epsilon_path",
     "history",
@@ -20,4 +22,5 @@ __all__ = [
     "sites",
     "solids",
     "stipple",
+    "structure_factor",
 ]

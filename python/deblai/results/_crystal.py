@@ -40,6 +40,8 @@ class Bonds:
         The domain of the cells.
     periodic : bool
         Whether it is a torus.
+    psi : array (n,) or None
+        Potentials of Laguerre cells.
     """
 
     pairs: Any
@@ -50,6 +52,7 @@ class Bonds:
     sites: Any
     measure: Any
     periodic: bool
+    psi: Any = None
 
     def __repr__(self) -> str:
         inner = _numpy(self.coordination)[~_numpy(self.border)]

@@ -74,10 +74,10 @@ def bonds(sites: Any, psi: Any = None, *, measure: Any = None, periodic: bool = 
     if psi is not None:
         library, (_, psi) = gather(OPERATION, {"sites": here.given, "psi": psi})
         psi = np.array(library.numpy(psi), np.float64)
-    return find(here, laguerre(here.points, psi, measure=here.domain, periodic=here.periodic))
+    return find(here, laguerre(here.points, psi, measure=here.domain, periodic=here.periodic), psi)
 
 
-def find(here: Cloud, cells: Cells) -> Bonds:
+def find(here: Cloud, cells: Cells, psi: Array | None = None) -> Bonds:
     """Return the bonds of cells; `cells` has the even density."""
     f = cells.facets()
     n = len(here.points)
@@ -97,6 +97,7 @@ def find(here: Cloud, cells: Cells) -> Bonds:
         here.real(here.points),
         here.domain,
         here.periodic,
+        None if psi is None else here.real(psi),
     )
 
 
