@@ -43,3 +43,16 @@ def test_equal_or_free(page):
         assert few < more < 1.03 * limit
     free, equal = numbers["N E"]["free"][-1], numbers["N E"]["uniform"][-1]
     assert free < numbers["free weights on equal points"] <= equal < numbers["equal weights on free points"]
+
+
+def test_a_crystal_and_its_defects(page):
+    """Rows 10, 13 and 36: no charge on a torus, nothing below the lattice, whose peaks are n; shaking finds better."""
+    numbers = page("a_crystal_and_its_defects")
+    assert all(values["total charge"] == 0 for values in numbers.values())
+    lattice, quenched, shaken = (numbers[name] for name in ("lattice", "quenched", "shaken"))
+    assert lattice["no hexagons"] == 0
+    for name, value in (("energy over the best, minus 1", 0), ("global order", 1), ("highest peak over n", 1)):
+        assert lattice[name] == pytest.approx(value, abs=1e-12)
+    assert 0 < shaken["energy over the best, minus 1"] < quenched["energy over the best, minus 1"] < 0.02
+    assert shaken["no hexagons"] < quenched["no hexagons"] < 0.25 * quenched["points"]
+    assert shaken["highest peak over n"] > quenched["highest peak over n"]
