@@ -56,7 +56,7 @@ def settle(torus, start, steps, shake, rng):
 def main(out=None, quick=False):
     """Compute, draw into the folder `out` if there is one, and return the numbers."""
     best, torus = crystal.lattice("triangular").torus((14, 8) if quick else (28, 16))
-    rng, steps = np.random.default_rng(0), 1500 if quick else 12_000
+    rng, steps = np.random.default_rng(0), 600 if quick else 12_000
     start = rng.random(best.shape) * torus.upper
     found, count = {}, {}
     for name, shake in (("quenched", 0.0), ("shaken", SHAKE)):
