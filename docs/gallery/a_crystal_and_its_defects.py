@@ -18,8 +18,8 @@ has changed from rings, as those of a liquid, into the spots of a crystal, the n
 points a apart.
 
 Optimal points have far fewer defects, if any: with a border about n^(1/2), on a torus of hexagonal shape at most of the
-order of n^(1/4) (Tisdell, Choksi and Lu, 2025). They are hard to find: what is left in the second picture costs less than
-a tenth of a per cent of the energy.
+order of n^(1/4) (Tisdell, Choksi and Lu, 2025). They are hard to find: what is left in the second picture costs less
+than a tenth of a per cent of the energy.
 
 Run it: python docs/gallery/a_crystal_and_its_defects.py
 """
