@@ -174,6 +174,17 @@ def test_rows_10_and_11_tori(name, shape):
     assert (np.abs(away - 1) < 1e-9).sum() * 2 == n * found.kissing
 
 
+def test_row_10_random_starts_find_the_lattice():
+    """Restarts end at the triangular lattice, and say that nothing is better; bench_crystal.py has the rates."""
+    best, torus = crystal.lattice("triangular").torus((4, 2))
+    r = deblai.quantization.quantize(torus, len(best), periodic=True, init="random", restarts=20, rng=0, tol=1e-8)
+    assert r.certified
+    h = crystal.hexagonality(r, measure=torus, periodic=True)
+    assert abs(h.deficit) < 1e-12
+    assert h.worst < 1e-6
+    assert crystal.defects(r, measure=torus, periodic=True).count == 0
+
+
 def test_row_10_numbers():
     """D = 0.1603750748 A / N on the triangular torus; square A / (6 N); .2356298, .2362352, .25 (V / N)^(2/3)."""
     for name, number in (("A2", 0.1603750748), ("Z2", 1 / 6), ("bcc", 0.2356298), ("fcc", 0.2362352), ("sc", 0.25)):
