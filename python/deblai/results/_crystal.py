@@ -55,13 +55,18 @@ class Bonds:
     psi: Any = None
 
     def __repr__(self) -> str:
-        inner = _numpy(self.coordination)[~_numpy(self.border)]
+        inner = self._inner()
         mean = f", mean coordination={inner.mean():.6g}" if len(inner) else ""
         where = "periodic" if self.periodic else f"{int(_numpy(self.border).sum())} at the border"
         return f"Bonds(n={self.sites.shape[0]}, bonds={self.pairs.shape[0]}{mean}, {where})"
 
+    def _inner(self) -> Any:
+        """Return the coordination of cells that are neither at the border nor empty."""
+        count = _numpy(self.coordination)
+        return count[~_numpy(self.border) & (count > 0)]
+
     def histogram(self, border: bool = False) -> dict[int, int]:
-        """Return how many cells have how many neighbours; cells at the border only where asked for.
+        """Return how many cells have how many neighbours; those at the border and empty ones only where asked for.
 
         Examples
         --------
@@ -72,8 +77,7 @@ class Bonds:
         >>> square.histogram(), square.histogram(border=True)
         ({4: 9}, {2: 4, 3: 12, 4: 9})
         """
-        count = _numpy(self.coordination)
-        values, times = np.unique(count if border else count[~_numpy(self.border)], return_counts=True)
+        values, times = np.unique(_numpy(self.coordination) if border else self._inner(), return_counts=True)
         return {int(k): int(m) for k, m in zip(values, times, strict=True)}
 
 
@@ -118,7 +122,7 @@ class Defects:
     count : int
         Number of cells with other than six neighbours, without those at the border.
     charge : int64 array (n,)
-        6 - the number of neighbours; 0 for cells at the border, which have none of their own.
+        6 - the number of neighbours; 0 for cells at the border and for empty ones, which have none of their own.
     total_charge : int
         Their sum; 0 on a torus without vertices of four cells, by Euler's formula.
     histogram : dict of int to int
@@ -128,7 +132,7 @@ class Defects:
         unit of charge is in one.
     burgers : array (k, d)
         Estimated Burgers vector of each pair: the vector from the first to the second, turned a quarter to the left,
-        of the length of the mean spacing of hexagons.
+        of the mean length of the bonds of both.
     disclinations : int64 array
         Sites whose charge is not all in pairs.
     excess : int64 array (n,)
@@ -174,7 +178,7 @@ class Hexagonality:
     deficit : float
         Energy of the sites over that of as many regular hexagons on the same area, minus 1: never negative.
     counted : bool array (n,)
-        Cells that are not at the border.
+        Cells that are neither at the border nor empty.
     """
 
     distance: Any

@@ -162,10 +162,12 @@ def test_a_dislocation_has_its_burgers_vector():
     r = deblai.quantization.quantize(measure, int((~row).sum()), init=sites[~row], periodic=True, tol=1e-6)
     d = crystal.defects(r, measure=measure, periodic=True)
     assert d.total_charge == 0
-    assert len(d.dislocations) >= 1
-    assert len(d.disclinations) == 0
-    spacing = crystal.hexagonality(d.bonds).spacing
-    np.testing.assert_allclose(np.linalg.norm(d.burgers, axis=1), spacing, rtol=1e-12)
+    assert (len(d.dislocations), len(d.disclinations), d.count) == (2, 0, 4)
+    np.testing.assert_allclose(d.burgers.sum(0), 0, atol=0.05)
+    np.testing.assert_allclose(np.linalg.norm(d.burgers, axis=1), 1, atol=0.05)
+    np.testing.assert_allclose(np.abs(d.burgers[:, 1]), 3**0.5 / 2, atol=0.05)  # across the row
+    assert len(d.cluster_charge) == 2
+    assert not d.cluster_charge.any()
 
 
 @pytest.mark.parametrize(
@@ -207,6 +209,26 @@ def test_laguerre_cells_have_their_own_bonds(rng):
     assert b.coordination[3] > crystal.bonds(sites, periodic=True).coordination[3]
     assert b.coordination[4] == 0
     assert not crystal.bond_order(b).counted[4]
+    assert not crystal.hexagonality(b).counted[4]
+    d = crystal.defects(b)
+    assert d.charge[4] == d.total_charge == 0
+    assert sum(d.histogram.values()) == (b.coordination > 0).sum() < 30
+    assert "mean coordination=6," in repr(b)
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_the_reference_finds_the_same_bonds(dim, rng):
+    sites = rng.random((20, dim))
+    for periodic in (False, True):
+        fast = crystal.bonds(sites, periodic=periodic)
+        with deblai.use_backend("reference"):
+            slow = crystal.bonds(sites, periodic=periodic)
+        one, other = (
+            sorted(zip(b.pairs.tolist(), b.offset.round(9).tolist(), b.facet.round(9).tolist(), strict=True))
+            for b in (fast, slow)
+        )
+        assert one == other
+        assert np.array_equal(fast.border, slow.border)
 
 
 def test_hexagonality_is_the_least_over_all_rotations(rng):

@@ -52,6 +52,8 @@ def test_structure_factor_is_the_sum(dim, rng, monkeypatch):
     given = crystal.structure_factor(sites, k)
     np.testing.assert_allclose(given.value, np.abs(np.exp(1j * k @ sites.T).sum(1)) ** 2 / 40, atol=1e-10)
     assert given.index is None
+    if dim == 1:
+        assert np.array_equal(crystal.structure_factor(sites[:, 0], k[:, 0]).value, given.value)
     radial = s.radial(7)
     assert radial.count.sum() == len(s.k) - 1
     assert radial.count @ radial.value == pytest.approx(s.value[1:].sum())

@@ -58,7 +58,7 @@ def bonds(sites: Any, psi: Any = None, *, measure: Any = None, periodic: bool = 
     -----
     Edges shorter than 1e-9 of the distance of their sites (for float32 1e-5; facets of less than this share of its
     square) are no bonds: where four cells of the plane meet in a point, as on the square lattice, none touches the one
-    across.
+    across. All is computed in float64 on the CPU, and nothing is differentiable.
 
     Examples
     --------

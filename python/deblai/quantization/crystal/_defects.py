@@ -9,7 +9,6 @@ import numpy as np
 from ..._extras import require
 from ...results import Defects
 from ._bonds import Ends, ends, given_or_found
-from ._hexagons import spacing
 from ._sites import ROOM, Array
 
 OPERATION = f"{ROOM}.defects"
@@ -35,7 +34,8 @@ def defects(sites: Any, *, measure: Any = None, periodic: bool = False) -> Defec
     -------
     Defects
         `count` (of all cells that are no hexagons, as in [3]_), `charge`, `total_charge`, `histogram`,
-        `dislocations`, `burgers`, `disclinations`, `cluster` and `cluster_charge`: all without cells at the border.
+        `dislocations`, `burgers`, `disclinations`, `cluster` and `cluster_charge`: all without cells at the border
+        and empty ones.
 
     Raises
     ------
@@ -73,13 +73,14 @@ def defects(sites: Any, *, measure: Any = None, periodic: bool = False) -> Defec
     """
     here, found = given_or_found(OPERATION, sites, measure, periodic, (2,))
     rows = ends(found, here)
-    inner = ~here.library.numpy(found.border)
-    charge = np.where(inner, 6 - here.library.numpy(found.coordination), 0)
+    around = here.library.numpy(found.coordination)
+    charge = np.where(~here.library.numpy(found.border) & (around > 0), 6 - around, 0)
     pairs, excess = _matched(rows, charge)
     cluster, cluster_charge = _clusters(rows, charge)
     arrow = _between(rows, pairs)
     left = np.stack([-arrow[:, 1], arrow[:, 0]], 1)
-    left *= spacing(here) / np.sqrt((left**2).sum(1, keepdims=True))
+    length = rows.sum(np.sqrt((rows.offset**2).sum(1)), len(charge))[pairs].sum(1) / around[pairs].sum(1)
+    left *= length[:, None] / np.sqrt((left**2).sum(1, keepdims=True))
     return Defects(
         int(np.count_nonzero(charge)),
         here.whole(charge),

@@ -9,7 +9,7 @@ import numpy as np
 from ...results import Hexagonality
 from .._laguerre import laguerre
 from ._bonds import Ends, ends, given_or_found
-from ._sites import ROOM, Array, Cloud
+from ._sites import ROOM, Array
 
 OPERATION = f"{ROOM}.hexagonality"
 MOMENT = 5 / (18 * 3**0.5)  # second moment of the regular hexagon of area 1
@@ -79,19 +79,15 @@ def hexagonality(sites: Any, *, measure: Any = None, periodic: bool = False) -> 
     """
     here, found = given_or_found(OPERATION, sites, measure, periodic, (2,))
     n = len(here.points)
-    inner = ~here.library.numpy(found.border)
-    six = inner & (here.library.numpy(found.coordination) == 6)
-    a = spacing(here)
+    around = here.library.numpy(found.coordination)
+    inner = ~here.library.numpy(found.border) & (around > 0)
+    six = inner & (around == 6)
+    a = float(np.sqrt(2 * here.domain.volume / (np.sqrt(3) * n)))
     distance = np.full(n, np.inf)
     distance[six] = _distances(_around(ends(found, here), six), a)
     energy = laguerre(here.points, measure=here.domain, periodic=here.periodic).energy
     deficit = n * float(energy) / (MOMENT * here.domain.volume) - 1
     return Hexagonality(here.real(distance), a, deficit, here.whole(inner))
-
-
-def spacing(here: Cloud) -> float:
-    """Return the spacing of the triangular lattice of as many sites on the same area."""
-    return float(np.sqrt(2 * here.domain.volume / (np.sqrt(3) * len(here.points))))
 
 
 def _around(rows: Ends, six: Array) -> Array:

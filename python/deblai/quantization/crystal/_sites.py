@@ -49,13 +49,14 @@ class Cloud(NamedTuple):
 
 
 def array(operation: str, sites: Any, name: str = "sites") -> tuple[Library, Any, Array]:
-    """Return the library of sites, or of a result's, as they are, and as finite float64 (n, d)."""
+    """Return the library of sites, or of a result's, as they are, and as finite float64 (n, d); (n,) is (n, 1)."""
     if isinstance(sites, QuantizationResult):
         sites = sites.sites
     library, (given,) = gather(operation, {name: sites})
     if given is None:
         raise errors.InvalidType(f"[{operation}] {name}: expected an array, got None")
     points = np.array(library.numpy(given), np.float64, order="C")
+    points = points[:, None] if points.ndim == 1 else points
     if points.ndim != 2 or 0 in points.shape:
         raise errors.InvalidValue(f"[{operation}] {name}: expected shape (n, d) with n >= 1, got {points.shape}")
     if not np.isfinite(points).all():

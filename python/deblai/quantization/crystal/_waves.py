@@ -24,9 +24,9 @@ def structure_factor(sites: Any, k: Any = None, *, measure: Any = None, k_max: f
 
     Parameters
     ----------
-    sites : array (n, d), QuantizationResult or Bonds
+    sites : array (n, d) or (n,), QuantizationResult or Bonds
         NumPy, PyTorch, JAX or CuPy.
-    k : array (m, d), optional
+    k : array (m, d) or (m,), optional
         Wave vectors. By default those of the torus of the box, :math:`k_a = 2 \pi \nu_a / L_a` with whole numbers
         :math:`\nu_a`, as far as `k_max`.
     measure : UniformBox, Grid or another measure with `lower` and `upper`, optional
