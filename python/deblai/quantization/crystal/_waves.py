@@ -50,8 +50,8 @@ def structure_factor(sites: Any, k: Any = None, *, measure: Any = None, k_max: f
     Notes
     -----
     On the lattice of the torus the sums over sites are products of matrices of the exponentials along the axes, about
-    4 flops for each site and wave vector (16 in all of the cube around the ball); temporary arrays are 16 MiB. Where
-    the sites are not on a torus, the border scatters, too: along the axes, most at small k.
+    4 flops for each site and wave vector of the box around the ball; temporary arrays are of 16 MiB. Where the sites
+    are not on a torus, the border scatters, too: along the axes, most at small k.
 
     Examples
     --------

@@ -43,8 +43,9 @@ def zador_fit(
     .. math::
         n^{p/d} D_n \approx Q + c \, n^{-e},
 
-    e = 1/d where the domain has a border, along which :math:`n^{1 - 1/d}` cells are not as inside. All relative
-    errors count alike; standard errors are from what the fit leaves over.
+    e = 1/d where the domain has a border, along which :math:`n^{1 - 1/d}` cells are not as inside. (Of densities with
+    tails the correction is another one, and the limit farther away than its error bar says.) All relative errors count
+    alike; standard errors are from what the fit leaves over.
 
     Parameters
     ----------
