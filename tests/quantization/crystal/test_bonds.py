@@ -200,6 +200,15 @@ def test_only_the_domain_matters(measure, rng):
     assert np.isinf(crystal.hexagonality(b).distance[b.border]).all()
 
 
+def test_thin_facets_are_no_bonds(rng):
+    """A shaken square lattice has six neighbours in the mean, and four where short edges are left out."""
+    sites, where = torus("Z2")
+    shaken = sites + 1e-4 * rng.standard_normal(sites.shape)
+    assert crystal.bonds(shaken, **where).coordination.mean() == 6
+    assert crystal.bonds(shaken, thin=0.01, **where).histogram() == {4: len(sites)}
+    assert crystal.bonds(sites.astype(np.float32), thin=1e-5, **where).histogram() == {4: len(sites)}
+
+
 def test_laguerre_cells_have_their_own_bonds(rng):
     """A site whose potential is high touches more; one without a cell touches nobody and does not count."""
     sites = rng.random((30, 2))
@@ -281,6 +290,7 @@ def test_results_come_back_in_the_library_of_the_sites(library, rng):
         (lambda: crystal.bonds([[0.1, 0.2]], measure="box"), "measure: expected"),
         (lambda: crystal.bonds([[0.1, 0.2]], periodic=2), "periodic: expected True or False"),
         (lambda: crystal.bonds([[0.1, 0.2]], measure=Gaussian([0, 0]), periodic=True), "periodic: expected False"),
+        (lambda: crystal.bonds([[0.1, 0.2]], thin=1.0), "thin: expected at least 0"),
         (lambda: crystal.bond_order([[0.1, 0.2]], 0), "order: expected a positive"),
         (lambda: crystal.bond_order([[0.1, 0.2]], 101), "order: expected at most"),
         (lambda: crystal.bond_order([[0.1, 0.2]], weighting="area"), "weighting: expected"),

@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ... import _validate, errors
 from ..._array import gather
 from ...results import Bonds, Cells
 from .._laguerre import laguerre
 from ._sites import ROOM, Array, Cloud, cloud
 
 OPERATION = f"{ROOM}.bonds"
-THIN = {"float64": 1e-9, "float32": 1e-5}  # shorter edges are rounding: four cells that meet in a point
+THIN = {"float64": 1e-9, "float32": 1e-6}
 
 
 class Ends(NamedTuple):
@@ -28,7 +29,9 @@ class Ends(NamedTuple):
         return np.bincount(self.i, values, n)
 
 
-def bonds(sites: Any, psi: Any = None, *, measure: Any = None, periodic: bool = False) -> Bonds:
+def bonds(
+    sites: Any, psi: Any = None, *, measure: Any = None, periodic: bool = False, thin: float | None = None
+) -> Bonds:
     """Pairs of sites whose cells share an edge, in space a facet: the bonds of a crystal.
 
     Parameters
@@ -41,6 +44,9 @@ def bonds(sites: Any, psi: Any = None, *, measure: Any = None, periodic: bool = 
         Only its domain matters. The unit square or cube by default.
     periodic : bool, default False
         Take the box of a UniformBox or a Grid as a torus.
+    thin : float, optional
+        Edges shorter than this share of the distance of their sites are no bonds, nor facets of less than this share of
+        its square. By default 1e-9, for float32 1e-6: they are rounding.
 
     Returns
     -------
@@ -56,9 +62,10 @@ def bonds(sites: Any, psi: Any = None, *, measure: Any = None, periodic: bool = 
 
     Notes
     -----
-    Edges shorter than 1e-9 of the distance of their sites (for float32 1e-5; facets of less than this share of its
-    square) are no bonds: where four cells of the plane meet in a point, as on the square lattice, none touches the one
-    across. All is computed in float64 on the CPU, and nothing is differentiable.
+    Where four cells of the plane meet in a point, as on the square lattice, none touches the one across, up to the
+    rounding of the sites, that is without edges that are too `thin`. For each of those charges add up to 2 more than
+    Euler's formula says of three cells at a point. All is computed in float64 on the CPU, and nothing is
+    differentiable.
 
     Examples
     --------
@@ -71,13 +78,15 @@ def bonds(sites: Any, psi: Any = None, *, measure: Any = None, periodic: bool = 
     {6: 16}
     """
     here = cloud(OPERATION, sites, measure, periodic)
+    if thin is not None and not 0 <= _validate.real(OPERATION, "thin", thin) < 1:
+        raise errors.InvalidValue(f"[{OPERATION}] thin: expected at least 0 and less than 1, got {thin!r}")
     if psi is not None:
         library, (_, psi) = gather(OPERATION, {"sites": here.given, "psi": psi})
         psi = np.array(library.numpy(psi), np.float64)
-    return find(here, laguerre(here.points, psi, measure=here.domain, periodic=here.periodic), psi)
+    return find(here, laguerre(here.points, psi, measure=here.domain, periodic=here.periodic), psi, thin)
 
 
-def find(here: Cloud, cells: Cells, psi: Array | None = None) -> Bonds:
+def find(here: Cloud, cells: Cells, psi: Array | None = None, thin: float | None = None) -> Bonds:
     """Return the bonds of cells; `cells` has the even density."""
     f = cells.facets()
     n = len(here.points)
@@ -85,8 +94,8 @@ def find(here: Cloud, cells: Cells, psi: Array | None = None) -> Bonds:
     size = f.mass * here.domain.volume
     # Each bond once, as the first of its sites sees it: the other sees the same up to rounding.
     first = np.where(f.cell == f.across, positive(f.offset), f.cell < f.across)
-    thin = THIN[here.library.dtype(here.given)] * distance ** (here.dim - 1)
-    kept = (f.across >= 0) & first & (size > thin)
+    share = THIN[here.library.dtype(here.given)] if thin is None else thin
+    kept = (f.across >= 0) & first & (size > share * distance ** (here.dim - 1))
     i, j = f.cell[kept], f.across[kept]
     return Bonds(
         here.whole(np.stack([i, j], 1)),
