@@ -227,7 +227,7 @@ def test_laguerre_cells_have_their_own_bonds(rng):
 
 @pytest.mark.parametrize("dim", [2, 3])
 def test_the_reference_finds_the_same_bonds(dim, rng):
-    sites = rng.random((20, dim))
+    sites = rng.random((20 if dim == 2 else 8, dim))
     for periodic in (False, True):
         fast = crystal.bonds(sites, periodic=periodic)
         with deblai.use_backend("reference"):

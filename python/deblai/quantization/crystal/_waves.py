@@ -9,6 +9,7 @@ import numpy as np
 
 from ... import _backend, _validate, errors
 from ...results import Bonds, StructureFactor
+from .. import _checks
 from ._sites import ROOM, UNIT, Array, array, domain
 
 OPERATION = f"{ROOM}.structure_factor"
@@ -80,8 +81,12 @@ def structure_factor(sites: Any, k: Any = None, *, measure: Any = None, k_max: f
             raise errors.InvalidValue(f"[{OPERATION}] k: expected {d} columns to match sites, got {waves.shape[1]}")
         value = _at(points - points.mean(0), waves)
         return StructureFactor(library.export(waves, given), library.export(value, given), None, n)
-    box = domain(UNIT.get(d) if measure is None else measure) if measure is not None or d in UNIT else None
-    if box is None or getattr(box, "dim", None) != d:
+    if measure is not None and not isinstance(measure, _checks.BOXES + _checks.FORMS):
+        raise errors.InvalidType(
+            f"[{OPERATION}] measure: expected a density of deblai.measures, got {type(measure).__name__}"
+        )
+    box = UNIT.get(d) if measure is None else domain(measure)
+    if box is None or box.dim != d:
         raise errors.InvalidValue(
             f"[{OPERATION}] measure: expected one of {d} dimensions to match sites, got {measure}"
         )
