@@ -1,6 +1,8 @@
-// The CUDA kernel of laguerre against the CPU one, in one process: numbers, polygons, errors, strides, stops, and runs
-// equal to the bit. Compiled against tests/gpu/emulated it runs on the host.
+// The CUDA kernel of laguerre against the CPU one, in one process: numbers, polygons, facets, measures of every form,
+// errors, strides, and runs equal to the bit. Compiled against tests/gpu/emulated it runs on the host.
 // Usage and exit status: see twin.hpp.
+#include <array>
+
 #include "deblai/cuda/laguerre.hpp"
 #include "twin.hpp"
 
@@ -19,7 +21,46 @@ struct Case {
     double psi = 0;
     index_t nx = 0, ny = 0;
     bool strided = false;
-    enum Kind { random, circle, equal, cluster, copies } kind = random;
+    enum Kind { random, circle, equal, twins, cluster, copies } kind = random;
+    int corners = 0;  // of the domain; 0: the box
+    int gaussians = 0;
+    int mesh = 0;  // squares along a side, of two triangles each
+};
+
+// What a form points to, on the host.
+struct Arrays {
+    std::vector<double> corners, gaussians, points, values;
+    std::vector<std::int64_t> triangles;
+
+    explicit Arrays(const Case& c) {
+        for (int k = 0; k < c.corners; ++k) {
+            const double angle = 6.283185307179586 * (k + 0.3) / c.corners;
+            corners.insert(corners.end(), {0.5 + 0.5 * std::cos(angle), 0.5 + 0.4 * std::sin(angle)});
+        }
+        for (int k = 0; k < c.gaussians; ++k) {
+            const double s = std::pow(0.3, k);
+            gaussians.insert(gaussians.end(),
+                             {1 + 0.5 * k, 0.2 + 0.25 * k, 0.7 - 0.2 * k, s * s, 0.4 * s * s, 2 * s * s});
+        }
+        const int side = c.mesh + 1;
+        for (int k = 0; c.mesh > 0 && k < side * side; ++k) {
+            points.insert(points.end(), {double(k % side) / c.mesh, double(k / side) / c.mesh});
+            values.push_back(k % 5 == 0 ? 0 : 1 + k % 3);
+            if (k % side < c.mesh && k / side < c.mesh)
+                triangles.insert(triangles.end(), {k, k + 1, k + side, k + side, k + 1, k + side + 1});
+        }
+    }
+    deblai::laguerre::Form form() const {
+        const auto rows = [](const auto& v, index_t cols) { return static_cast<index_t>(v.size()) / cols; };
+        deblai::laguerre::Form f;
+        if (!corners.empty()) f.corners = {corners.data(), rows(corners, 2), 2, 2, 1};
+        if (!gaussians.empty()) f.gaussians = {gaussians.data(), rows(gaussians, 6), 6, 6, 1};
+        if (points.empty()) return f;
+        f.points = {points.data(), rows(points, 2), 2, 2, 1};
+        f.triangles = {triangles.data(), rows(triangles, 3), 3, 3, 1};
+        f.values = {values.data(), rows(values, 1), 1};
+        return f;
+    }
 };
 
 template <class T>
@@ -32,6 +73,8 @@ std::vector<T> sites_of(const Case& c) {
             y[2 * i + 1] = static_cast<T>(0.5 + (i + 1 < c.n ? 0.4 * std::sin(angle) : 0));
         }
         if (c.kind == Case::equal && i % 3) y[2 * i] = y[0], y[2 * i + 1] = y[1];
+        if (c.kind == Case::twins && i >= c.n / 4)
+            for (int k = 0; k < 2; ++k) y[2 * i + k] = y[2 * (i % (c.n / 4)) + k];
         if (c.kind == Case::cluster)
             for (int k = 0; k < 2; ++k)
                 y[2 * i + k] = static_cast<T>(0.5 + std::pow(0.1, i % 6) * (y[2 * i + k] - 0.5));
@@ -56,6 +99,7 @@ template <class T>
 struct Setup {
     Twin<T> sites, psi, density, mass, centroid, second, gradient;
     Twin<std::int64_t> count;
+    Arrays arrays;
     Case c;
 
     explicit Setup(const Case& c)
@@ -67,6 +111,7 @@ struct Setup {
           second(std::vector<T>(c.n)),
           gradient(std::vector<T>(2 * c.n)),
           count(std::vector<std::int64_t>(c.n)),
+          arrays(c),
           c(c) {}
 
     static std::vector<T> spread(const std::vector<T>& y, bool strided) {
@@ -79,6 +124,7 @@ struct Setup {
         const index_t step = c.strided ? 3 : 1;
         Problem<T> q{{sites.on(gpu), c.n, 2, 2 * step, step}, {}, {0, 0}, {1, 1}, {}, c.periodic};
         if (c.psi > 0) q.psi = {psi.on(gpu), c.n, 1};
+        q.form = arrays.form();
         if (c.nx) q.density = {density.on(gpu), c.nx, c.ny, c.ny, 1};
         return q;
     }
@@ -101,44 +147,109 @@ double difference(const std::vector<T>& a, const std::vector<T>& b) {
     return most;
 }
 
+template <class F>
+void refuse(const char* reason, const F& call) {
+    const std::string said = message(call);
+    expect(said.find(reason) != std::string::npos, said + " instead of " + reason);
+}
+
+// Rows of what was asked edge by edge, from the CPU and from the GPU.
 template <class T>
-void compare_polygons(Setup<T>& s, const std::string& name, double tolerance) {
-    const std::vector<std::int64_t> counts = s.count.fetch();
-    std::vector<std::int64_t> offsets(s.c.n + 1);
-    for (index_t i = 0; i < s.c.n; ++i) offsets[i + 1] = offsets[i] + counts[i];
-    const index_t total = offsets[s.c.n];
-    Twin<std::int64_t> begin(offsets), across(std::vector<std::int64_t>(total, -7));
-    Twin<T> vertices(std::vector<T>(2 * total));
-    const auto ask = [&](bool gpu) {
-        const deblai::Vector<const std::int64_t> o{begin.on(gpu), s.c.n + 1, 1};
+struct Edges {
+    index_t n, total = 0;
+    std::vector<std::int64_t> counts, offsets;
+    Twin<std::int64_t> begin, across, beside;
+    Twin<T> vertices, mass, first, second, offset;
+
+    explicit Edges(const Setup<T>& s)
+        : n(s.c.n),
+          counts(s.count.fetch()),
+          offsets(sums(counts)),
+          begin(offsets),
+          across(std::vector<std::int64_t>(offsets[n], -7)),
+          beside(across.host),
+          vertices(std::vector<T>(2 * offsets[n])),
+          mass(std::vector<T>(offsets[n])),
+          first(vertices.host),
+          second(std::vector<T>(4 * offsets[n])),
+          offset(vertices.host) {
+        total = offsets[n];
+    }
+    static std::vector<std::int64_t> sums(const std::vector<std::int64_t>& counts) {
+        std::vector<std::int64_t> sums(counts.size() + 1);
+        for (std::size_t i = 0; i < counts.size(); ++i) sums[i + 1] = sums[i] + counts[i];
+        return sums;
+    }
+    index_t polygons(const Problem<T>& q, bool gpu) {
+        const deblai::Vector<const std::int64_t> o{begin.on(gpu), n + 1, 1};
         const deblai::Matrix<T> v{vertices.on(gpu), total, 2, 2, 1};
         const deblai::Vector<std::int64_t> a{across.on(gpu), total, 1};
-        if (gpu) return deblai::cuda::laguerre::polygons<T>(s.problem(true), o, v, a, nullptr, 0);
-        return deblai::laguerre::polygons<T>(s.problem(false), o, v, a);
-    };
-    ask(true);
-    ask(false);
-    const std::vector<T> v = vertices.fetch();
-    const std::vector<std::int64_t> a = across.fetch();
-    // Polygons may begin at another vertex: area and the sum of what is across do not mind.
-    double worst = 0;
-    bool same = true;
-    for (index_t i = 0; i < s.c.n; ++i) {
-        double area[2] = {};
-        std::int64_t sum[2] = {};
-        for (index_t k = offsets[i]; k < offsets[i + 1]; ++k) {
-            const index_t l = k + 1 < offsets[i + 1] ? k + 1 : offsets[i];
-            for (int side = 0; side < 2; ++side) {
-                const std::vector<T>& w = side ? v : vertices.host;
-                area[side] += 0.5 * (double(w[2 * k]) * w[2 * l + 1] - double(w[2 * l]) * w[2 * k + 1]);
-                sum[side] += (side ? a : across.host)[k];
-            }
-        }
-        worst = std::max(worst, std::abs(area[0] - area[1]));
-        same = same && sum[0] == sum[1];
+        if (gpu) return deblai::cuda::laguerre::polygons<T>(q, o, v, a, nullptr, 0);
+        return deblai::laguerre::polygons<T>(q, o, v, a);
     }
-    expect(worst < tolerance, name + " polygons " + std::to_string(worst));
-    expect(same, name + " neighbours");
+    index_t facets(const Problem<T>& q, bool gpu, index_t rows) {
+        const deblai::Vector<const std::int64_t> o{begin.on(gpu), n + 1, 1};
+        const deblai::laguerre::Facets<T> f{{mass.on(gpu), rows, 1},
+                                            {first.on(gpu), total, 2, 2, 1},
+                                            {second.on(gpu), total, 4, 4, 1},
+                                            {offset.on(gpu), total, 2, 2, 1},
+                                            {beside.on(gpu), total, 1}};
+        if (gpu) return deblai::cuda::laguerre::facets<T>(q, o, f, nullptr, 0);
+        return deblai::laguerre::facets<T>(q, o, f);
+    }
+    // A row of all numbers of each edge.
+    std::vector<std::array<double, 11>> rows(bool gpu) const {
+        const auto of = [&](const auto& t) { return gpu ? t.fetch() : t.host; };
+        const auto a = of(across);
+        const auto v = of(vertices), m = of(mass), f = of(first), s = of(second), d = of(offset);
+        std::vector<std::array<double, 11>> out(total);
+        for (index_t k = 0; k < total; ++k)
+            out[k] = {double(a[k]), v[2 * k],     v[2 * k + 1], m[k],     f[2 * k],    f[2 * k + 1],
+                      s[4 * k],     s[4 * k + 1], s[4 * k + 3], d[2 * k], d[2 * k + 1]};
+        return out;
+    }
+};
+
+template <class T>
+void compare_edges(Setup<T>& s, const std::string& name, double tolerance) {
+    Edges<T> e(s);
+    for (const bool gpu : {true, false}) {
+        e.polygons(s.problem(gpu), gpu);
+        expect(e.facets(s.problem(gpu), gpu, e.total) <= s.c.n, name + " facets done");
+    }
+    expect(same_bits(e.beside.fetch(), e.across.fetch()), name + " neighbours of facets");
+    const auto cpu = e.rows(false), gpu = e.rows(true);
+    // Polygons may begin at another vertex.
+    double worst = 0;
+    for (index_t i = 0; i < s.c.n; ++i) {
+        const index_t size = e.counts[i];
+        double least = size > 0 ? HUGE_VAL : 0;
+        for (index_t turn = 0; turn < size; ++turn) {
+            double most = 0;
+            for (index_t k = 0; k < size && most < least; ++k) {
+                const auto& a = cpu[e.offsets[i] + k];
+                const auto& b = gpu[e.offsets[i] + (k + turn) % size];
+                for (std::size_t c = 0; c < a.size(); ++c) {
+                    const double d = std::abs(a[c] - b[c]) / (1 + std::abs(a[c]));
+                    most = d <= most ? most : d;
+                }
+            }
+            least = std::min(least, most);
+        }
+        worst = std::max(worst, least);
+    }
+    expect(worst < tolerance, name + " edges " + std::to_string(worst));
+    std::vector<std::int64_t>& wrong = e.begin.host;
+    if (s.c.n < 2 || e.counts[0] == 0) return;
+    ++wrong[1];
+    e.begin.send();
+    refuse("offsets: expected the counts of the same problem", [&] { e.facets(s.problem(true), true, e.total); });
+    --wrong[1], ++wrong.back();
+    e.begin.send();
+    refuse("as many rows as the last offset says", [&] { e.facets(s.problem(true), true, e.total); });
+    wrong.back() = e.total;
+    e.begin.send();
+    refuse("as many rows as the last offset says", [&] { e.facets(s.problem(true), true, e.total - 1); });
 }
 
 template <class T>
@@ -164,15 +275,9 @@ void compare(const Case& c) {
     expect(moment < tolerance, name + " centroid");
     expect(std::abs(sum - 1) < (sizeof(T) == 4 ? 1e-5 : 1e-12), name + " sum of masses");
     expect(same_bits(s.count.fetch(), s.count.host), name + " counts");
-    compare_polygons(s, name, tolerance);
+    compare_edges(s, name, tolerance);
     deblai::cuda::laguerre::cells(s.problem(true), s.output(true), nullptr, 0);
     expect(same_bits(s.mass.fetch(), mass) && same_bits(s.centroid.fetch(), centroid), name + " twice the same");
-}
-
-template <class F>
-void refuse(const char* reason, const F& call) {
-    const std::string said = message(call);
-    expect(said.find(reason) != std::string::npos, said + " instead of " + reason);
 }
 
 void errors() {
@@ -211,10 +316,21 @@ void compare_all(bool quick) {
                             {"pixels", 100, false, 0.001, 9, 14},
                             {"strided", 100, false, 0, 0, 0, true},
                             {"circle", 200, false, 0, 5, 5, false, Case::circle},
-                            {"equal", 60, false, 0, 0, 0, false, Case::equal},
+                            {"equal", 300, false, 0, 0, 0, false, Case::equal},
                             {"copies", 160, false, 0, 0, 0, false, Case::copies},
                             {"copies weighted", 160, false, 1e-3, 0, 0, false, Case::copies},
+                            {"twins", 200, false, 0, 0, 0, false, Case::twins},
+                            {"twins", 200, false, 0.01, 0, 0, false, Case::twins},
                             {"cluster", 600, false, 0, 0, 0, false, Case::cluster}};
+    const std::vector<Case> forms{{.name = "triangle", .n = 50, .psi = 0.01, .corners = 3},
+                                  {.name = "disk", .n = 20, .corners = 60},
+                                  {.name = "fine disk", .n = 3, .psi = 0.1, .corners = 300},
+                                  {.name = "normal", .n = 60, .psi = 0.01, .gaussians = 1},
+                                  {.name = "mixture", .n = 150, .gaussians = 4},
+                                  {.name = "mixture on a disk", .n = 40, .corners = 20, .gaussians = 3},
+                                  {.name = "mesh", .n = 100, .psi = 0.01, .mesh = 6},
+                                  {.name = "fine mesh", .n = 9, .mesh = 17},
+                                  {.name = "mesh, strided", .n = 20, .strided = true, .mesh = 1}};
     if (!quick) {
         cases.push_back({"many", 300000});
         cases.push_back({"many pixels", 100000, false, 1e-6, 500, 300});
@@ -227,6 +343,7 @@ void compare_all(bool quick) {
             if (c.kind != Case::circle) compare<double>(c);
             compare<float>(c);
         }
+    for (const Case& c : forms) compare<double>(c), compare<float>(c);
 }
 
 }  // namespace

@@ -39,7 +39,7 @@ struct Problem {
     double lower[2], upper[2];
     Matrix<const T> density;  // (nx, ny) pixels that fill the box, axis k is coordinate k; null: uniform
     bool periodic = false;
-    Form form = {};  // with density null; the CPU alone
+    Form form = {};  // with density null
     // Cells are clipped by these neighbours and by whoever is a neighbour of a neighbour, and by no others; no tree is
     // built, which takes a fraction of the time. What comes out holds the true cell, so that it is the true cell for
     // all where the areas of Summary add up to that of the whole. The CPU alone.
@@ -112,6 +112,10 @@ struct Facets {
         second(row, 3) = static_cast<T>(m.yy);
     }
 };
+
+// Throws InvalidValue where what is wanted does not have a row for each of `total` edges.
+template <class T>
+void require_rows(const Facets<T>& output, index_t total);
 
 // With `offsets` as in `polygons`. Returns the number of cells done.
 template <class T>

@@ -44,7 +44,7 @@ struct Scene {
     // Neighbours of a psi before, begin[i] to begin[i + 1] of site i: places are sites then, and there are no nodes.
     const std::int32_t *known_begin, *known;
     Pixels pixels;
-    // The CPU alone: another density than pixels, and corners of a convex polygon from which cells start.
+    // Another density than pixels, and corners of a convex polygon from which cells start.
     Gaussians gaussians;
     Mesh mesh;
     const double *corner_x, *corner_y;

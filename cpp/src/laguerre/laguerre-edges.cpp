@@ -50,14 +50,18 @@ index_t polygons(const Problem<T>& q, Vector<const std::int64_t> offsets, Matrix
 }
 
 template <class T>
-index_t facets(const Problem<T>& q, Vector<const std::int64_t> offsets, const Facets<T>& out, const Control& control) {
-    require_shapes(q);
-    require(offsets.size == q.sites.rows + 1 && offsets(0) == 0, sums_wanted);
-    const index_t total = offsets(q.sites.rows);
+void require_rows(const Facets<T>& out, index_t total) {
     const auto fits = [&](const Matrix<T>& m, index_t cols) { return !m || (m.rows == total && m.cols == cols); };
     require((!out.mass || out.mass.size == total) && fits(out.first, 2) && fits(out.second, 4) && fits(out.offset, 2) &&
                 (!out.neighbours || out.neighbours.size == total),
             "facets: expected as many rows as the last offset says");
+}
+
+template <class T>
+index_t facets(const Problem<T>& q, Vector<const std::int64_t> offsets, const Facets<T>& out, const Control& control) {
+    require_shapes(q);
+    require(offsets.size == q.sites.rows + 1 && offsets(0) == 0, sums_wanted);
+    require_rows(out, offsets(q.sites.rows));
     Run<T> run(q, control, true);
     const Scene& scene = run.scene();
     return each_edge(run, offsets, [&](index_t place, int k, index_t row, const Cell& cell, const Scratch& p) {
@@ -74,6 +78,7 @@ index_t facets(const Problem<T>& q, Vector<const std::int64_t> offsets, const Fa
 #define DEBLAI_INSTANTIATE(T)                                                                                 \
     template index_t polygons(const Problem<T>&, Vector<const std::int64_t>, Matrix<T>, Vector<std::int64_t>, \
                               const Control&);                                                                \
+    template void require_rows(const Facets<T>&, index_t);                                                    \
     template index_t facets(const Problem<T>&, Vector<const std::int64_t>, const Facets<T>&, const Control&);
 DEBLAI_INSTANTIATE(float)
 DEBLAI_INSTANTIATE(double)

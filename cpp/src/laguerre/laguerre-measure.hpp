@@ -1,10 +1,12 @@
 // What cells hold: the domain and the density of a problem, checked, of total mass 1, as a scene wants them.
 #pragma once
 
-#include <vector>
+#include <optional>
 
 #include "buffer.hpp"
 #include "deblai/laguerre.hpp"
+#include "deblai/laguerre_density.hpp"
+#include "deblai/laguerre_form.hpp"
 #include "laguerre-kernels.hpp"
 
 namespace deblai::laguerre {
@@ -15,22 +17,13 @@ public:
     template <class T>
     Measure(const Problem<T>& problem, Scene& scene, bool integrate);
 
-    static std::size_t bytes(const Form& form);
-
 private:
-    void set_domain(const Matrix<const double>& corners, Scene& scene);
-    void set_gaussians(const Matrix<const double>& given, Scene& scene);
-    void set_mesh(const Form& form, Scene& scene);
-
     Buffer pixels_;
-    std::vector<double> corner_x_, corner_y_;
-    std::vector<Gaussian> gaussian_;
-    std::vector<MeshTriangle> triangle_;
-    std::vector<MeshBox> box_;
+    std::optional<FormArrays> form_;
 };
 
 // Densities that the kernels of an instruction set leave to the host.
-inline bool other_density(const Scene& scene) { return scene.gaussians.component || scene.mesh.triangle; }
+inline bool other_density(const Scene& scene) { return density_of(scene) != Density::pixels; }
 
 // Of such a density, over the polygon of the cell at a place, which is in the scratch.
 Moments moments_over(const Scene& scene, index_t place, int size, const Scratch& scratch);
@@ -41,9 +34,11 @@ public:
     SceneFacet(const Scene& scene, double sx, double sy) : scene_(scene), sx_(sx), sy_(sy) {}
 
     FacetMoments along(Point a, Point b) const {
-        if (scene_.gaussians.component) return GaussianFacet(scene_.gaussians, sx_, sy_).along(a, b);
-        if (scene_.mesh.triangle) return MeshFacet(scene_.mesh, sx_, sy_).along(a, b);
-        return PixelFacet(scene_.pixels, sx_, sy_).along(a, b);
+        switch (density_of(scene_)) {
+            case Density::gaussians: return moments_along<Density::gaussians>(scene_, sx_, sy_, a, b);
+            case Density::mesh: return moments_along<Density::mesh>(scene_, sx_, sy_, a, b);
+            default: return moments_along<Density::pixels>(scene_, sx_, sy_, a, b);
+        }
     }
 
 private:

@@ -169,7 +169,7 @@ template <class T>
 std::size_t workspace_bytes(const Problem<T>& q, int threads) {
     const std::size_t count = threads > 0 ? threads : hardware_threads();
     return Tree::bytes(q.sites.rows) + sizeof(double) * (q.density ? q.density.rows * q.density.cols : 0) +
-           Measure::bytes(q.form) + 3 * sizeof(double) * tasks(q.sites.rows) +
+           FormArrays::bytes(q.form) + 3 * sizeof(double) * tasks(q.sites.rows) +
            (Scratch::bytes(first_capacity) + 192) * count + 2048;
 }
 

@@ -6,11 +6,20 @@
 
 #include "laguerre_clip.cuh"
 #include "laguerre_density.cuh"
+#include "laguerre_form.cuh"
 
 namespace deblai::cuda::laguerre {
 namespace {
 
 using deblai::laguerre::Summary;
+
+using Poll = bool (*)(void*);
+
+constexpr const char* sums_wanted = "offsets: expected n + 1 running sums of the cells' counts";
+
+void require(bool ok, const char* message) {
+    if (!ok) throw InvalidValue(std::string("[quantization.laguerre] ") + message);
+}
 
 constexpr index_t round_cells = index_t{1} << 20;
 
@@ -22,6 +31,7 @@ public:
           q_(q),
           n_(q.sites.rows),
           pixels_(integrate && q.density ? q.density.rows * q.density.cols : 0),
+          integrate_(integrate),
           sites_(Sites<T>::of(q)),
           tree_(call_, sites_),
           memory_(call_, lay_out_memory(nullptr)) {
@@ -29,21 +39,35 @@ public:
         build();
     }
 
+    const Sites<T>& sites() const { return sites_; }
+    Density density() const { return shown_; }
+
+    // The edges that offsets count.
+    Rows rows(const Vector<const std::int64_t>& offsets) const {
+        std::int64_t first, total;
+        fetch(call_, &first, &offsets(0), 1);
+        fetch(call_, &total, &offsets(n_), 1);
+        require(first == 0 && total >= 0, sums_wanted);
+        return {offsets, total};
+    }
+
+    // Numbers of cells that are not done are NaN.
+    template <Density D>
+    Numbers<T, D> numbers(const Output<T>& out) const {
+        call_.launch("forget", forget<T>, item_grid(n_), block_threads, out, n_, energy_, value_);
+        return {sites_, out, energy_, value_};
+    }
+
     // Returns how many cells were done.
-    index_t each(Sink<T> sink, bool (*poll)(void*), void* context) {
-        sink.q = sites_;
-        if (sink.energy) {
-            sink.energy = energy_;
-            sink.value = value_;
-            call_.launch("forget", forget<T>, item_grid(n_), block_threads, sink.out, n_, energy_, value_);
-        }
+    template <class Use>
+    index_t each(const Use& use, Poll poll, void* context) {
         index_t done = 0;
         while (done < n_) {
             if (done > 0 && poll && poll(context)) break;
             const index_t end = std::min(n_, done + round_cells);
-            call_.launch("clip_small", clip_small<T>, item_grid(end - done), block_threads, scene_, sink, done, end,
+            call_.launch("clip_small", clip_small<Use>, item_grid(end - done), block_threads, scene_, use, done, end,
                          state_);
-            again(sink, done, end);
+            again(use, done, end);
             done = end;
         }
         return done;
@@ -74,6 +98,7 @@ private:
         density_ = arena.take<double>(pixels_);
         parts_ = arena.take<double>(std::max(tiles(n_), tiles(pixels_)));
         total_ = arena.take<double>(2);
+        form_.take(arena, q_.form);
         energy_ = tree_.spare(0);
         value_ = tree_.spare(1);
         return arena.used();
@@ -91,9 +116,12 @@ private:
             throw deblai::laguerre::bad_pixel(static_cast<double>(v), i, j);
         }
         Scene scene{};
-        normalise(scene);
         std::copy_n(q_.lower, 2, scene.lower);
         std::copy_n(q_.upper, 2, scene.upper);
+        normalise(scene);
+        form_.fill(call_, q_.form, scene, integrate_);
+        corners_ = scene.corners;
+        shown_ = density_of(scene);
         tree_.build(findings, scene);
         call_.check(cudaMemcpyAsync(scene_, &scene, sizeof scene, cudaMemcpyHostToDevice, call_.stream()),
                     "cudaMemcpyAsync");
@@ -121,30 +149,31 @@ private:
     }
 
     // Cells begin .. end that wanted more room, with eight times as much until all are done.
-    void again(const Sink<T>& sink, index_t begin, index_t end) {
+    template <class Use>
+    void again(const Use& use, index_t begin, index_t end) {
         constexpr std::size_t budget = std::size_t{64} << 20;
         std::vector<State> state(end - begin);
-        for (int capacity = 8 * small_room;; capacity *= 8) {
+        for (int capacity = std::max(8 * small_room, 2 * corners_);; capacity *= 8) {
             fetch(call_, state.data(), state_ + begin, state.size());
             std::vector<std::uint32_t> list;
             for (index_t k = 0; k < end - begin; ++k) {
-                if (state[k] == State::missing)
-                    throw InvalidValue("[quantization.laguerre] offsets: expected the counts of the same problem");
+                require(state[k] != State::missing, "offsets: expected the counts of the same problem");
                 if (state[k] == State::grow) list.push_back(static_cast<std::uint32_t>(begin + k));
             }
             if (list.empty()) return;
-            const std::size_t one = sizeof(double) * Room::doubles(capacity) + sizeof(std::int32_t) * capacity;
+            const std::size_t one =
+                sizeof(double) * Room::doubles(capacity, Use::rings) + sizeof(std::int32_t) * capacity;
             const std::size_t most = std::clamp<std::size_t>(budget / one, 1, list.size());
             const Memory rooms(call_, most * one), device_list(call_, list.size() * sizeof(std::uint32_t));
             auto* const numbers = reinterpret_cast<double*>(rooms.data());
-            auto* const labels = reinterpret_cast<std::int32_t*>(numbers + most * Room::doubles(capacity));
+            auto* const labels = reinterpret_cast<std::int32_t*>(numbers + most * Room::doubles(capacity, Use::rings));
             auto* const places = reinterpret_cast<std::uint32_t*>(device_list.data());
             call_.check(cudaMemcpyAsync(places, list.data(), list.size() * sizeof(std::uint32_t),
                                         cudaMemcpyHostToDevice, call_.stream()),
                         "cudaMemcpyAsync");
             for (std::size_t at = 0; at < list.size(); at += most) {
                 const index_t count = static_cast<index_t>(std::min(most, list.size() - at));
-                call_.launch("clip_large", clip_large<T>, item_grid(count), block_threads, scene_, sink, places + at,
+                call_.launch("clip_large", clip_large<Use>, item_grid(count), block_threads, scene_, use, places + at,
                              count, capacity, numbers, labels, state_);
             }
             call_.wait();
@@ -154,6 +183,10 @@ private:
     const Call call_;
     const Problem<T>& q_;
     index_t n_, pixels_;
+    bool integrate_;
+    int corners_;
+    Density shown_;
+    DeviceForm form_;
     const Sites<T> sites_;
     Tree<T, 2> tree_;
     Scene* scene_;
@@ -162,31 +195,55 @@ private:
     const Memory memory_;
 };
 
+// Calls use<D>() for the density of a scene.
+template <class F>
+index_t with_density(Density d, const F& use) {
+    switch (d) {
+        case Density::gaussians: return use.template operator()<Density::gaussians>();
+        case Density::mesh: return use.template operator()<Density::mesh>();
+        default: return use.template operator()<Density::pixels>();
+    }
+}
+
 }  // namespace
 
 template <class T>
-Summary cells(const Problem<T>& q, const Output<T>& out, void* stream, int device, bool (*poll)(void*), void* context) {
+Summary cells(const Problem<T>& q, const Output<T>& out, void* stream, int device, Poll poll, void* context) {
     deblai::laguerre::require_shapes(q);
     Run<T> run(q, stream, device, true);
-    double here = 0;  // any address: numbers are wanted
-    const index_t done = run.each({{}, out, &here, &here, {}, {}, {}}, poll, context);
+    const index_t done =
+        with_density(run.density(), [&]<Density D>() { return run.each(run.template numbers<D>(out), poll, context); });
     return done < q.sites.rows ? Summary{done, nan, nan} : run.sums();
 }
 
 template <class T>
 index_t polygons(const Problem<T>& q, Vector<const std::int64_t> offsets, Matrix<T> vertices,
-                 Vector<std::int64_t> neighbours, void* stream, int device, bool (*poll)(void*), void* context) {
+                 Vector<std::int64_t> neighbours, void* stream, int device, Poll poll, void* context) {
     deblai::laguerre::require_shapes(q);
-    if (offsets.size != q.sites.rows + 1 || vertices.cols != 2 || neighbours.size != vertices.rows)
-        throw InvalidValue("[quantization.laguerre] offsets: expected n + 1 running sums of the cells' counts");
+    require(offsets.size == q.sites.rows + 1, sums_wanted);
     Run<T> run(q, stream, device, false);
-    return run.each({{}, {}, nullptr, nullptr, offsets, vertices, neighbours}, poll, context);
+    const Rows rows = run.rows(offsets);
+    require(vertices.rows == rows.total && vertices.cols == 2 && neighbours.size == vertices.rows,
+            "vertices: expected as many rows as the last offset says");
+    return run.each(Outline<T>{rows, run.sites(), vertices, neighbours}, poll, context);
+}
+
+template <class T>
+index_t facets(const Problem<T>& q, Vector<const std::int64_t> offsets, const Facets<T>& out, void* stream, int device,
+               Poll poll, void* context) {
+    deblai::laguerre::require_shapes(q);
+    require(offsets.size == q.sites.rows + 1, sums_wanted);
+    Run<T> run(q, stream, device, true);
+    const Rows rows = run.rows(offsets);
+    deblai::laguerre::require_rows(out, rows.total);
+    return with_density(run.density(), [&]<Density D>() { return run.each(Edges<T, D>{rows, out}, poll, context); });
 }
 
 #define DEBLAI_INSTANTIATE(T)                                                                                        \
-    template Summary cells(const Problem<T>&, const Output<T>&, void*, int, bool (*)(void*), void*);                 \
+    template Summary cells(const Problem<T>&, const Output<T>&, void*, int, Poll, void*);                            \
     template index_t polygons(const Problem<T>&, Vector<const std::int64_t>, Matrix<T>, Vector<std::int64_t>, void*, \
-                              int, bool (*)(void*), void*);
+                              int, Poll, void*);                                                                     \
+    template index_t facets(const Problem<T>&, Vector<const std::int64_t>, const Facets<T>&, void*, int, Poll, void*);
 DEBLAI_INSTANTIATE(float)
 DEBLAI_INSTANTIATE(double)
 

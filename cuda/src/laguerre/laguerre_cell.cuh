@@ -11,14 +11,23 @@ using deblai::laguerre::Leaf;
 using deblai::laguerre::Node;
 using deblai::laguerre::Scene;
 
-// Where a thread keeps its polygon, and the rings of pixel integrals.
+// Where a thread keeps its polygon, and rings for integrals.
 struct Room {
     double *x, *y, *s, *rings;
     std::int32_t* label;
     int capacity;
 
-    static DEBLAI_HD constexpr std::size_t doubles(int capacity) {
-        return 3 * capacity + 2 * PixelScratch::rings * (capacity + PixelScratch::slack);
+    __device__ Room(double* numbers, std::int32_t* labels, int capacity)
+        : x(numbers),
+          y(numbers + capacity),
+          s(numbers + 2 * capacity),
+          rings(numbers + 3 * capacity),
+          label(labels),
+          capacity(capacity) {}
+
+    __device__ PixelScratch scratch() const { return {rings, capacity + PixelScratch::slack}; }
+    static DEBLAI_HD constexpr std::size_t doubles(int capacity, int rings) {
+        return 3 * capacity + 2 * rings * (capacity + PixelScratch::slack);
     }
 };
 
@@ -27,7 +36,7 @@ enum class State : unsigned char { done, grow, missing };
 class Cell {
 public:
     __device__ Cell(const Scene& scene, index_t place, const Room& room)
-        : scene_(scene), place_(place), p_{room.x, room.y, room.label, 4, room.capacity}, s_(room.s) {
+        : scene_(scene), place_(place), p_{room.x, room.y, room.label, 0, room.capacity}, s_(room.s) {
         const Leaf& leaf = scene.leaf[place / lanes];
         x_ = leaf.x[place % lanes];
         y_ = leaf.y[place % lanes];
@@ -40,7 +49,7 @@ public:
 
     // False where the room is too small.
     __device__ bool clip() {
-        start();
+        if (!start()) return false;
         if (hidden_by(scene_, place_, place_ - 1) || hidden_by(scene_, place_, place_ + 1)) return p_.size = 0, true;
         outer2_ = first_round2(scene_, place_);
         while (round() && p_.size > 0) {
@@ -54,20 +63,24 @@ public:
 private:
     static constexpr int lanes = deblai::laguerre::lanes;
 
-    __device__ void start() {
+    __device__ bool start() {
+        if (scene_.corners > p_.capacity) return false;
+        p_.size = scene_.corners > 0 ? scene_.corners : 4;
         const double* const low = scene_.lower;
         const double* const high = scene_.upper;
         const double hx = 0.5 * (high[0] - low[0]), hy = 0.5 * (high[1] - low[1]);
         const bool torus = scene_.periodic;
-        for (int k = 0; k < 4; ++k) {
+        for (int k = 0; k < p_.size; ++k) {
             const bool right = k == 1 || k == 2, upper = k >= 2;
-            p_.x[k] = torus ? (right ? hx : -hx) : (right ? high[0] : low[0]) - x_;
-            p_.y[k] = torus ? (upper ? hy : -hy) : (upper ? high[1] : low[1]) - y_;
+            const double x = right ? high[0] : low[0], y = upper ? high[1] : low[1];
+            p_.x[k] = torus ? (right ? hx : -hx) : (scene_.corners > 0 ? scene_.corner_x[k] : x) - x_;
+            p_.y[k] = torus ? (upper ? hy : -hy) : (scene_.corners > 0 ? scene_.corner_y[k] : y) - y_;
             p_.label[k] = torus ? static_cast<std::int32_t>(place_) : -1;
         }
         measure();
         extent_ = sqrt(radius2_);
         inner2_ = -1;
+        return true;
     }
 
     __device__ bool finish() {
