@@ -23,7 +23,25 @@ def laguerre(
     grad_sites: _View | None,
     stream: int,
     device: int,
+    form: Sequence[_View | None] = [None, None, None, None, None],
 ) -> tuple[int, float, float]: ...
+def laguerre_facets(
+    sites: _View,
+    psi: _View | None,
+    density: _View | None,
+    lower: Sequence[float],
+    upper: Sequence[float],
+    periodic: bool,
+    offsets: _View,
+    neighbours: _View | None,
+    mass: _View | None,
+    first: _View | None,
+    second: _View | None,
+    offset: _View | None,
+    stream: int,
+    device: int,
+    form: Sequence[_View | None] = [None, None, None, None, None],
+) -> int: ...
 def laguerre_polygons(
     sites: _View,
     psi: _View | None,
@@ -35,6 +53,7 @@ def laguerre_polygons(
     neighbours: _View,
     stream: int,
     device: int,
+    form: Sequence[_View | None] = [None, None, None, None, None],
 ) -> int: ...
 def laguerre3(
     sites: _View,

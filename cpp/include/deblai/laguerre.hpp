@@ -73,7 +73,7 @@ struct Summary {
     double energy;  // sum of second moments
     double value;
     index_t entries = 0;  // of the graph; those of Output::graph are written where they had room
-    double area = 0;      // of all cells
+    double area = 0;      // of all cells; the CPU alone
 };
 
 // Throws InvalidValue where shapes do not fit; every backend's first step.

@@ -2,6 +2,7 @@
 #include "deblai/cuda/laguerre.hpp"
 
 #include <algorithm>
+#include <string>
 #include <vector>
 
 #include "laguerre_clip.cuh"

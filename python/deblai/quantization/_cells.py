@@ -51,10 +51,6 @@ def evaluate(q: Problem, grad_sites: bool = False) -> Evaluation:
         from . import _solids
 
         return _solids.evaluate(q, grad_sites, plan)
-    if plan.backend == "cuda" and q.form is not None:
-        raise errors.BackendError(
-            f"[{OPERATION}] measure: expected a UniformBox or a Grid on a GPU, got another; copy the sites to the CPU"
-        )
     return (_reference if plan.backend == "reference" else _compiled)(q, grad_sites, plan)
 
 
@@ -123,8 +119,7 @@ def _compiled(q: Problem, grad_sites: bool, plan: _backend.Plan) -> Evaluation:
     arguments = (*views, q.lower, q.upper, q.periodic, mass, centroid, second, count, gradient)
     try:
         if plan.backend == "cuda":
-            index = int(library.device(sites).partition(":")[2] or 0)
-            _, energy, value = _backend.cuda_module().laguerre(*arguments, library.stream(sites), index)
+            _, energy, value = _backend.cuda_module().laguerre(*arguments, *queue(q), form_views(q.form))
         else:
             form = form_views(q.form)
             if n + (0 if q.density is None else q.density.shape[0] * q.density.shape[1]) > 1_000_000:
@@ -137,6 +132,11 @@ def _compiled(q: Problem, grad_sites: bool, plan: _backend.Plan) -> Evaluation:
             f"[{OPERATION}] interrupted after {done} of {n} cells", summarize(q, partial, ()) if done else None
         ) from None
     return finish(energy, value)
+
+
+def queue(q: Problem) -> tuple[int, int]:
+    """Return the stream and the number of the device that sites of a GPU are on."""
+    return q.library.stream(q.sites), int(q.library.device(q.sites).partition(":")[2] or 0)
 
 
 def form_views(form: Form | None) -> list[Any]:
@@ -184,10 +184,6 @@ def _offsets(library: Library, count: Any) -> Any:
 def facets(q: Problem, count: Any, plan: _backend.Plan) -> Facets:
     """Integrate along the edges of polygons whose numbers of vertices are known."""
     library, sites = q.library, q.sites
-    if plan.backend == "cuda":
-        raise errors.InvalidType(
-            f"[{OPERATION}] sites: expected arrays on the CPU to integrate along edges, got a GPU's"
-        )
     if plan.backend == "reference":
         from ..reference import facets as edges
         from ..reference import laguerre
@@ -203,22 +199,24 @@ def facets(q: Problem, count: Any, plan: _backend.Plan) -> Facets:
     out = {"across": library.empty((total,), "int64", sites)}
     out |= {name: library.empty((total, *shape), library.dtype(sites), sites) for name, shape in columns.items()}
     offsets = library.device_array(begin, sites)
+    arguments = (
+        *views_of(q),
+        q.lower,
+        q.upper,
+        q.periodic,
+        library.view(offsets),
+        library.view(out["across"], True),
+        library.view(out["mass"], True),
+        library.view(out["first"], True),
+        library.view(out["second"], True),
+        library.view(out["offset"], True),
+    )
+    form = form_views(q.form)
     try:
-        _core.laguerre_facets(
-            *views_of(q),
-            q.lower,
-            q.upper,
-            q.periodic,
-            library.view(offsets),
-            library.view(out["across"], True),
-            library.view(out["mass"], True),
-            library.view(out["first"], True),
-            library.view(out["second"], True),
-            library.view(out["offset"], True),
-            plan.threads,
-            plan.simd,
-            form_views(q.form),
-        )
+        if plan.backend == "cuda":
+            _backend.cuda_module().laguerre_facets(*arguments, *queue(q), form)
+        else:
+            _core.laguerre_facets(*arguments, plan.threads, plan.simd, form)
     except KeyboardInterrupt:
         raise errors.Interrupted(f"[{OPERATION}] interrupted along the edges") from None
     across, mass, first, second, offset = (library.finish(v, sites) for v in out.values())
@@ -253,12 +251,12 @@ def geometry(q: Problem, count: Any, plan: _backend.Plan) -> Geometry:
         library.view(vertices, True),
         library.view(neighbours, True),
     )
+    form = form_views(q.form)
     try:
         if plan.backend == "cuda":
-            index = int(library.device(sites).partition(":")[2] or 0)
-            _backend.cuda_module().laguerre_polygons(*arguments, library.stream(sites), index)
+            _backend.cuda_module().laguerre_polygons(*arguments, *queue(q), form)
         else:
-            _core.laguerre_polygons(*arguments, plan.threads, plan.simd, form_views(q.form))
+            _core.laguerre_polygons(*arguments, plan.threads, plan.simd, form)
     except KeyboardInterrupt:
         raise errors.Interrupted(f"[{OPERATION}] interrupted in the polygons") from None
     return Geometry(offsets, library.finish(vertices, sites), library.finish(neighbours, sites))

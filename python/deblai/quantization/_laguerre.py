@@ -68,8 +68,7 @@ def laguerre(
         The workspace, about 53 bytes a site (in space 70), 8 a pixel, 200 a triangle and 50 KiB a thread (120), would
         not fit.
     BackendError
-        Sites of the plane on a GPU with a measure that is neither UniformBox nor Grid, and facets there: these are
-        computed on the CPU.
+        Arrays on a GPU where this build has no CUDA kernels, or where another backend was asked for.
     Interrupted
         Ctrl-C; ``.result`` holds the cells done so far, the others have ``complete`` False and mass NaN.
 

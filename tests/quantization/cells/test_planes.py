@@ -5,7 +5,7 @@ import re
 import deblai
 import numpy as np
 import pytest
-from deblai.errors import BackendError, InvalidType, InvalidValue
+from deblai.errors import InvalidType, InvalidValue
 from deblai.measures import Gaussian, Grid, Mixture, PiecewiseLinear, Polytope, UniformBox
 from deblai.quantization import laguerre
 from hypothesis import given
@@ -201,13 +201,40 @@ def test_libraries_threads_and_gradients():
         assert np.array_equal(results[0].centroid, results[1].centroid)
 
 
-def test_on_a_gpu(monkeypatch):
-    """A designed error, not pixels of nothing."""
-    from deblai import _backend
+@pytest.mark.parametrize("name", ["square", *MEASURES])
+def test_on_a_gpu(name, monkeypatch):
+    """What a GPU's kernels are handed, and what is made of what they write; the CPU's stand in for them."""
+    from deblai import _backend, _core
 
-    monkeypatch.setattr(_backend, "plan", lambda *_: _backend.Plan("cuda", "cuda", "", 1))
-    with pytest.raises(BackendError, match=r"measure: expected a UniformBox or a Grid on a GPU"):
-        laguerre([[0.0, 0.0]], measure=NORMAL)
+    class Module:
+        @staticmethod
+        def laguerre(*given):
+            *most, stream, device, form = given
+            assert (stream, device) == (0, 0)
+            return _core.laguerre(*most, 1, "", form=form)[:3]
+
+        @staticmethod
+        def laguerre_facets(*given):
+            return _core.laguerre_facets(*given[:-3], 1, "", given[-1])
+
+        @staticmethod
+        def laguerre_polygons(*given):
+            return _core.laguerre_polygons(*given[:-3], 1, "", given[-1])
+
+    measure, sites = MEASURES.get(name, UniformBox((0, 0), (1, 1))), RNG.random((30, 2))
+    want = laguerre(sites, measure=measure, grad=True)
+    want.facets(), want.offsets
+    plan = _backend.plan("quantization.laguerre", "cpu")._replace(backend="cuda", label="cuda")
+    monkeypatch.setattr(_backend, "plan", lambda *_: plan)
+    monkeypatch.setattr(_backend, "cuda_module", lambda: Module)
+    got = laguerre(sites, measure=measure, grad=True)
+    assert got.backend == "cuda"
+    for a, b in zip(got.facets(), want.facets(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(got.grad["sites"], want.grad["sites"])
+    np.testing.assert_array_equal(got.neighbours, want.neighbours)
+    np.testing.assert_array_equal(got.vertices, want.vertices)
+    np.testing.assert_array_equal(got.laplacian().toarray(), want.laplacian().toarray())
 
 
 SQUARE, TRIANGLE = [[0, 0], [1, 0], [1, 1], [0, 1]], [[0, 1, 2]]
