@@ -61,7 +61,7 @@ install() { # into site-packages, or beside them where those are read-only
 compile() {
     cmake -S . -B "$work/cpp" -G Ninja -DCMAKE_BUILD_TYPE=Release -DDEBLAI_TESTS=ON -DDEBLAI_BENCH=ON "${config[@]}" &&
         cmake --build "$work/cpp" --target $(printf 'test_%s_cuda ' "${kernels[@]}") \
-            bench_{laguerre3,multimarginal,sliced}_cuda bench_sliced
+            bench_{laguerre,laguerre3,multimarginal,sliced}_cuda bench_sliced
 }
 sanitize() { # tool kernel
     timeout "$((most - SECONDS < 120 ? most - SECONDS : 120))" compute-sanitizer --tool "$1" --error-exitcode 9 "$work/cpp/cuda/tests/test_$2_cuda" quick
@@ -79,7 +79,7 @@ for kernel in "${kernels[@]}"; do
     stage "test-cpp-$kernel" "$none" "$work/cpp/cuda/tests/test_${kernel}_cuda"
 done
 stage test-python "$none" python3 -m pytest tests/gpu -m gpu -q -p no:cacheprovider
-for kernel in sliced laguerre3 multimarginal; do
+for kernel in sliced laguerre laguerre3 multimarginal; do
     stage "bench-cuda-$kernel" "$work/cuda_$kernel.json" "$work/cpp/cuda/bench_${kernel}_cuda" "$work/cuda_$kernel.json"
     ! [ -e "bench/gpu_$kernel.py" ] || stage "bench-peers-$kernel" "$work/peers_$kernel.json" python3 "bench/gpu_$kernel.py" "$work/peers_$kernel.json"
 done
