@@ -1,5 +1,5 @@
 // The CUDA kernel of laguerre against the CPU one, in one process: numbers, polygons, facets, measures of every form,
-// errors, strides, and runs equal to the bit. Compiled against tests/gpu/emulated it runs on the host.
+// errors, strides, stops, and runs equal to the bit. Compiled against tests/gpu/emulated it runs on the host.
 // Usage and exit status: see twin.hpp.
 #include <array>
 
@@ -303,6 +303,39 @@ void errors() {
             for (index_t k = 0; k < 12; ++k) put(s.density, k, 0);
         });
     });
+    const auto shape = [](const Case& c, auto&& change) {
+        Setup<double> s(c);
+        change(s.arrays);
+        deblai::cuda::laguerre::cells(s.problem(true), s.output(true), nullptr, 0);
+    };
+    refuse("positive definite covariances",
+           [&] { shape({.name = "", .n = 9, .gaussians = 2}, [](Arrays& a) { a.gaussians[9] = -1; }); });
+    refuse("measure.triangles: expected numbers of points",
+           [&] { shape({.name = "", .n = 9, .mesh = 2}, [](Arrays& a) { a.triangles[4] = 9; }); });
+    refuse("measure.vertices: expected the corners of a convex polygon",
+           [&] { shape({.name = "", .n = 9, .corners = 7}, [](Arrays& a) { a.corners[4] = 5; }); });
+    refuse("graph, known: expected none on a GPU", [&] {
+        Setup<double> s({"", 9});
+        Output<double> out = s.output(true);
+        std::int32_t sums[10];
+        out.graph.begin = {sums, 10, 1};
+        deblai::cuda::laguerre::cells(s.problem(true), out, nullptr, 0);
+    });
+}
+
+// After a stop the cells done so far are as they are, the others NaN.
+void stops(index_t n, index_t round) {
+    Setup<double> s({"stop", n});
+    deblai::cuda::laguerre::cells(s.problem(true), s.output(true), nullptr, 0);
+    const std::vector<double> whole = s.mass.fetch();
+    int asked = 0;
+    const auto poll = [](void* context) { return ++*static_cast<int*>(context) == 2; };
+    const Summary stopped = deblai::cuda::laguerre::cells(s.problem(true), s.output(true), nullptr, 0, poll, &asked);
+    expect(stopped.done == 2 * round && std::isnan(stopped.energy) && std::isnan(stopped.value), "stop");
+    const std::vector<double> part = s.mass.fetch();
+    index_t done = 0;
+    for (index_t i = 0; i < n; ++i) done += part[i] == whole[i];
+    expect(done == stopped.done, "stop: " + std::to_string(done) + " masses");
 }
 
 void compare_all(bool quick) {
@@ -352,5 +385,10 @@ int main(int argc, char** argv) {
     return run(argc, argv, [](bool quick) {
         compare_all(quick);
         errors();
+#if defined(DEBLAI_ROUND_CELLS)
+        stops(300, DEBLAI_ROUND_CELLS);
+#else
+        if (!quick) stops(3000000, 1 << 20);
+#endif
     });
 }

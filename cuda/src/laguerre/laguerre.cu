@@ -22,7 +22,10 @@ void require(bool ok, const char* message) {
     if (!ok) throw InvalidValue(std::string("[quantization.laguerre] ") + message);
 }
 
-constexpr index_t round_cells = index_t{1} << 20;
+#if !defined(DEBLAI_ROUND_CELLS)
+#define DEBLAI_ROUND_CELLS 1048576
+#endif
+constexpr index_t round_cells = DEBLAI_ROUND_CELLS;
 
 template <class T>
 class Run {
@@ -211,6 +214,7 @@ index_t with_density(Density d, const F& use) {
 template <class T>
 Summary cells(const Problem<T>& q, const Output<T>& out, void* stream, int device, Poll poll, void* context) {
     deblai::laguerre::require_shapes(q);
+    require(!out.graph.begin && !q.known.begin, "graph, known: expected none on a GPU");
     Run<T> run(q, stream, device, true);
     const index_t done =
         with_density(run.density(), [&]<Density D>() { return run.each(run.template numbers<D>(out), poll, context); });
