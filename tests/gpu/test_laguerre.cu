@@ -275,7 +275,8 @@ void compare(const Case& c) {
     expect(moment < tolerance, name + " centroid");
     expect(std::abs(sum - 1) < (sizeof(T) == 4 ? 1e-5 : 1e-12), name + " sum of masses");
     expect(same_bits(s.count.fetch(), s.count.host), name + " counts");
-    compare_edges(s, name, tolerance);
+    // Edges between sites 1e-11 apart are known to 1e-5.
+    compare_edges(s, name, c.kind == Case::copies ? 1e-4 : tolerance);
     deblai::cuda::laguerre::cells(s.problem(true), s.output(true), nullptr, 0);
     expect(same_bits(s.mass.fetch(), mass) && same_bits(s.centroid.fetch(), centroid), name + " twice the same");
 }
