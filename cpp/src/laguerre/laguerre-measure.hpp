@@ -23,7 +23,7 @@ private:
 };
 
 // Densities that the kernels of an instruction set leave to the host.
-inline bool other_density(const Scene& scene) { return density_of(scene) != Density::pixels; }
+inline bool other_density(const Scene& scene) { return scene.gaussians.component || scene.mesh.triangle; }
 
 // Of such a density, over the polygon of the cell at a place, which is in the scratch.
 Moments moments_over(const Scene& scene, index_t place, int size, const Scratch& scratch);
@@ -37,7 +37,8 @@ public:
         switch (density_of(scene_)) {
             case Density::gaussians: return moments_along<Density::gaussians>(scene_, sx_, sy_, a, b);
             case Density::mesh: return moments_along<Density::mesh>(scene_, sx_, sy_, a, b);
-            default: return moments_along<Density::pixels>(scene_, sx_, sy_, a, b);
+            case Density::pixels: return moments_along<Density::pixels>(scene_, sx_, sy_, a, b);
+            default: return moments_along<Density::uniform>(scene_, sx_, sy_, a, b);
         }
     }
 

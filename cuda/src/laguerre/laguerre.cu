@@ -205,7 +205,8 @@ index_t with_density(Density d, const F& use) {
     switch (d) {
         case Density::gaussians: return use.template operator()<Density::gaussians>();
         case Density::mesh: return use.template operator()<Density::mesh>();
-        default: return use.template operator()<Density::pixels>();
+        case Density::pixels: return use.template operator()<Density::pixels>();
+        default: return use.template operator()<Density::uniform>();
     }
 }
 
