@@ -42,6 +42,8 @@ def along(site: Array, a: Array, b: Array, whole: float, form: Form) -> tuple[Ar
     """Return shares of the segment from a to b, relative to the site, and the mass in each, of a Gauss rule."""
     length = float(np.hypot(*(b - a)))
     shares, masses = [np.zeros(0)], [np.zeros(0)]
+    if not length > 0:
+        return shares[0], masses[0]
     if form.gaussians is not None:
         for row in form.gaussians:
             za, zb = (_whitened(row, (site + v)[None])[0] for v in (a, b))

@@ -201,6 +201,17 @@ def test_libraries_threads_and_gradients():
         assert np.array_equal(results[0].centroid, results[1].centroid)
 
 
+def test_edges_without_a_length_in_the_reference():
+    """Sites at one place leave some there."""
+    sites = np.random.default_rng(2).random((6, 2))
+    sites[1::4] = sites[::4]
+    measure = Gaussian([0.4, 0.5], [[0.1, 0.02], [0.02, 0.2]])
+    want = laguerre(sites, measure=measure).facets()
+    with deblai.use_backend("reference"):
+        got = laguerre(sites, measure=measure).facets()
+    np.testing.assert_allclose(np.bincount(got.cell, got.mass), np.bincount(want.cell, want.mass), rtol=1e-9)
+
+
 @pytest.mark.parametrize("name", ["square", *MEASURES])
 def test_on_a_gpu(name, monkeypatch):
     """What a GPU's kernels are handed, and what is made of what they write; the CPU's stand in for them."""
