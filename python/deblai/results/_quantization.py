@@ -144,7 +144,7 @@ class Cells:
             \int_\Gamma \rho \, ds, \quad \int_\Gamma v \, \rho \, ds, \quad \int_\Gamma v v^T \rho \, ds
 
         exactly; where a facet runs along the border between pixels, with the mean of both. Computed when first asked
-        for, from the sites as they were at the call and the density as it is. In the plane not on a GPU.
+        for, from the sites as they were at the call and the density as it is.
 
         Examples
         --------
