@@ -136,6 +136,7 @@ void register_columns(py::module_& m);
 void register_laguerre(py::module_& m);
 void register_laguerre3(py::module_& m);
 void register_lloyd(py::module_& m);
+void register_powers(py::module_& m);
 void register_runtime(py::module_& m);
 void register_multimarginal(py::module_& m);
 void register_sliced(py::module_& m);

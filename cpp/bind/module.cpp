@@ -9,6 +9,7 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
     deblai::bind::register_laguerre3(m);
     deblai::bind::register_lloyd(m);
     deblai::bind::register_multimarginal(m);
+    deblai::bind::register_powers(m);
     deblai::bind::register_runtime(m);
     deblai::bind::register_sliced(m);
 }

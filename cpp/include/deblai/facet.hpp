@@ -37,12 +37,16 @@ public:
 
     DEBLAI_HD FacetMoments along(Point a, Point b) const {
         FacetMoments sum;
+        pieces(a, b, [&](Point from, Point to, double length, double density) { sum.add(from, to, length, density); });
+        return sum;
+    }
+
+    // Calls use(from, to, length, density) for each piece of constant density.
+    template <class Use>
+    DEBLAI_HD void pieces(Point a, Point b, const Use& use) const {
         const double dx = b.x - a.x, dy = b.y - a.y, length = sqrt(dx * dx + dy * dy);
-        if (!(length > 0)) return sum;
-        if (!p_.density) {
-            sum.add(a, b, length, p_.uniform);
-            return sum;
-        }
+        if (!(length > 0)) return;
+        if (!p_.density) return use(a, b, length, p_.uniform);
         Crossings columns(a.x - ox_, dx, p_.width), rows(a.y - oy_, dy, p_.height);
         double t = 0;
         Point from = a;
@@ -50,14 +54,13 @@ public:
             const double u = columns.next(), v = rows.next(), to = fmin(fmin(u, v), 1.0);
             if (to > t) {
                 const Point end = to < 1 ? Point{a.x + to * dx, a.y + to * dy} : b;
-                sum.add(from, end, (to - t) * length, density(0.5 * (from.x + end.x), 0.5 * (from.y + end.y)));
+                use(from, end, (to - t) * length, density(0.5 * (from.x + end.x), 0.5 * (from.y + end.y)));
                 from = end;
                 t = to;
             }
             if (u <= to) columns.step();
             if (v <= to) rows.step();
         }
-        return sum;
     }
 
 private:

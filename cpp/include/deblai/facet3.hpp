@@ -59,4 +59,8 @@ struct FacetMoments3 {
     }
 };
 
+DEBLAI_HD FacetMoments3 operator+(const FacetMoments3& a, const FacetMoments3& b) {
+    return {a.mass + b.mass, a.first + b.first, a.xx + b.xx, a.xy + b.xy,
+            a.xz + b.xz,     a.yy + b.yy,       a.yz + b.yz, a.zz + b.zz};
+}
 }  // namespace deblai

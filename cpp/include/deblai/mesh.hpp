@@ -140,7 +140,15 @@ public:
 
     DEBLAI_HD Moments over(const double* x, const double* y, int size) const {
         Moments sum;
-        if (size < 3) return sum;
+        parts(x, y, size,
+              [&](const Ring& part, const detail::Plane& density) { detail::add_linear(part, density, sum); });
+        return sum;
+    }
+
+    // Calls use(part, density) for the part of the polygon in each triangle.
+    template <class Use>
+    DEBLAI_HD void parts(const double* x, const double* y, int size, const Use& use) const {
+        if (size < 3) return;
         Ring whole = scratch_.ring(0), one = scratch_.ring(1), other = scratch_.ring(2);
         for (int k = 0; k < size; ++k) whole.push(x[k], y[k]);
         detail::each_triangle(mesh_, x, y, size, sx_, sy_, [&](const MeshTriangle& t) {
@@ -150,9 +158,8 @@ public:
                 Ring& to = part == &one ? other : one;
                 part = &detail::left_of(*part, {t.x[k] - sx_, t.y[k] - sy_}, {t.x[l] - sx_, t.y[l] - sy_}, to);
             }
-            detail::add_linear(*part, detail::Plane(t, sx_, sy_), sum);
+            if (part->size > 2) use(*part, detail::Plane(t, sx_, sy_));
         });
-        return sum;
     }
 
 private:
@@ -169,7 +176,32 @@ public:
     DEBLAI_HD FacetMoments along(Point a, Point b) const {
         FacetMoments sum;
         const double dx = b.x - a.x, dy = b.y - a.y, length = sqrt(dx * dx + dy * dy);
-        if (!(length > 0)) return sum;
+        constexpr double off = 0.28867513459481288;  // of Gauss's two points from the middle: exact to degree 3
+        shares(a, b, [&](double from, double to, double share, const detail::Plane& density) {
+            for (int side = -1; side <= 1; side += 2) {
+                const double s = 0.5 * (from + to) + side * off * (to - from);
+                const Point v{a.x + s * dx, a.y + s * dy};
+                sum.add_point(v, share * 0.5 * (to - from) * length * density.at(v.x, v.y));
+            }
+        });
+        return sum;
+    }
+
+    // Calls use(from, to, share, density) for the piece in each triangle.
+    template <class Use>
+    DEBLAI_HD void pieces(Point a, Point b, const Use& use) const {
+        const auto at = [&](double s) { return Point{a.x + s * (b.x - a.x), a.y + s * (b.y - a.y)}; };
+        shares(a, b, [&](double from, double to, double share, const detail::Plane& density) {
+            use(at(from), at(to), share, density);
+        });
+    }
+
+private:
+    // The same, with the ends of the pieces as shares of the segment.
+    template <class Use>
+    DEBLAI_HD void shares(Point a, Point b, const Use& use) const {
+        const double dx = b.x - a.x, dy = b.y - a.y, length = sqrt(dx * dx + dy * dy);
+        if (!(length > 0)) return;
         const double x[2] = {a.x, b.x}, y[2] = {a.y, b.y};
         const double slack = 1e-13 * (fabs(sx_) + fabs(sy_) + fabs(a.x) + fabs(a.y) + length);
         detail::each_triangle(mesh_, x, y, 2, sx_, sy_, [&](const MeshTriangle& t) {
@@ -188,19 +220,10 @@ public:
                 else if (u > 0)
                     to = fmin(to, s / (s - u));
             }
-            if (!(from < to)) return;
-            constexpr double off = 0.28867513459481288;  // of Gauss's two points from the middle: exact to degree 3
-            const detail::Plane density(t, sx_, sy_);
-            for (int side = -1; side <= 1; side += 2) {
-                const double s = 0.5 * (from + to) + side * off * (to - from);
-                const Point v{a.x + s * dx, a.y + s * dy};
-                sum.add_point(v, share * 0.5 * (to - from) * length * density.at(v.x, v.y));
-            }
+            if (from < to) use(from, to, share, detail::Plane(t, sx_, sy_));
         });
-        return sum;
     }
 
-private:
     const Mesh& mesh_;
     double sx_, sy_;
 };

@@ -29,6 +29,7 @@ struct Scratch {
     std::int64_t* label;
     double* pixels;
     int capacity;
+    int worker = 0;
 
     static std::size_t bytes(int capacity) {
         const std::size_t ring = static_cast<std::size_t>(capacity + PixelScratch::slack);

@@ -52,7 +52,7 @@ public:
         set_known(q.known);
         tree_.emplace(q, scene_, team_);
         for (int worker = 0; worker < team_.size(); ++worker)
-            scratch_.push_back(Memory(std::max(first_capacity, (scene_.corners / 64 + 2) * 64)));
+            scratch_.emplace_back(std::max(first_capacity, (scene_.corners / 64 + 2) * 64), worker);
     }
 
     const Scene& scene() const { return scene_; }
@@ -70,7 +70,7 @@ public:
                 Status status;
                 while ((status = kernel_.cell(scene_, i, integrate && !other, scratch_[worker].view, team_.stop(),
                                               worker, cell)) == Status::grow)
-                    scratch_[worker] = Memory(4 * scratch_[worker].view.capacity);
+                    scratch_[worker] = Memory(4 * scratch_[worker].view.capacity, worker);
                 if (status == Status::stopped) return;
                 if (integrate && other) cell.moments = moments_over(scene_, i, cell.size, scratch_[worker].view);
                 use(task, i, cell, scratch_[worker].view);
@@ -83,7 +83,7 @@ private:
         Buffer buffer;
         Scratch view;
 
-        explicit Memory(int capacity) : buffer(allocate(Scratch::bytes(capacity))) {
+        Memory(int capacity, int worker) : buffer(allocate(Scratch::bytes(capacity))) {
             Near* const near = new (buffer.get()) Near;
             double* const p = reinterpret_cast<double*>(near + 1);
             view = {near,
@@ -92,7 +92,8 @@ private:
                     p + 2 * capacity,
                     reinterpret_cast<std::int64_t*>(p + 3 * capacity),
                     p + 4 * capacity,
-                    capacity};
+                    capacity,
+                    worker};
         }
     };
 

@@ -104,7 +104,7 @@ public:
         if (q.density && integrate) density_ = normalised(q, voxels_, team_);
         tree_.emplace(q, scene_, team_);
         workers_.resize(team_.size());
-        for (Worker& w : workers_) w.memory.emplace(first_capacity);
+        for (int k = 0; k < workers(); ++k) workers_[k].number = k, workers_[k].memory.emplace(first_capacity);
     }
 
     void confine(const Matrix<const double>& planes) {
@@ -134,9 +134,12 @@ public:
         Polytope polytope;
         std::vector<Point3> ring;
         VoxelColumns columns;
+        int number = 0;
     };
 
     const Scene& scene() const { return scene_; }
+    const Voxels& voxels() const { return voxels_; }
+    int workers() const { return static_cast<int>(workers_.size()); }
 
     // Calls use(task, place, cell, worker) for every cell that is wanted(site), in tasks of the tree's order.
     template <class Wanted, class Use>

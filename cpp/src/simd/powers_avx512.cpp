@@ -1,0 +1,2 @@
+#define DEBLAI_LEVEL avx512
+#include "../laguerre/powers/powers-inl.hpp"

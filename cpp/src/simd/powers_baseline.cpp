@@ -1,0 +1,2 @@
+#define DEBLAI_LEVEL baseline
+#include "../laguerre/powers/powers-inl.hpp"
