@@ -146,7 +146,15 @@ def potential(sites: Array, psi: Array, lower: Any, upper: Any, periodic: bool, 
 def pieces(
     polygons: Polygons, sites: Array, lower: Array, upper: Array, periodic: bool, shape: tuple[int, ...]
 ) -> Iterator[tuple[tuple[int, ...], Array]]:
-    """Yield moments of polygons in pixels: every polygon is clipped by every pixel, and every image of it."""
+    """Yield moments of polygons in pixels."""
+    for index, p in parts(polygons, sites, lower, upper, periodic, shape):
+        yield index, np.where(p.size > 2, moments(p), 0.0)
+
+
+def parts(
+    polygons: Polygons, sites: Array, lower: Array, upper: Array, periodic: bool, shape: tuple[int, ...]
+) -> Iterator[tuple[tuple[int, ...], Polygons]]:
+    """Yield the parts of polygons in pixels: every polygon is clipped by every pixel, and every image of it."""
     pixel = (upper - lower) / shape
     shifts = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)] if periodic else [(0, 0)]
     one, zero = np.ones(len(sites)), np.zeros(len(sites))
@@ -157,8 +165,7 @@ def pieces(
             p = cut(polygons, -one, zero, -low[:, 0], polygons.size)
             p = cut(p, one, zero, high[:, 0], polygons.size)
             p = cut(p, zero, -one, -low[:, 1], polygons.size)
-            p = cut(p, zero, one, high[:, 1], polygons.size)
-            yield index, np.where(p.size > 2, moments(p), 0.0)
+            yield index, cut(p, zero, one, high[:, 1], polygons.size)
 
 
 def domain(low: Array, high: Array, form: Form | None) -> Polygons:

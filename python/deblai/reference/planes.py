@@ -6,6 +6,7 @@ triangle of a mesh for densities that are linear there. Every polygon meets ever
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -58,26 +59,32 @@ def along(site: Array, a: Array, b: Array, whole: float, form: Form) -> tuple[Ar
                 np.tile(WEIGHTS, pieces) * (end - begin) / pieces * length * _density(row, (z**2).sum(1)) / whole
             )
     else:
-        for corner, value in _corners(form):
-            v = corner - site
-            begin, end, share, apart = 0.0, 1.0, 1.0, False
-            for k in range(3):
-                e = v[(k + 1) % 3] - v[k]
-                s, u = ((e[1] * (x - v[k])[0] - e[0] * (x - v[k])[1]) / np.hypot(*e) for x in (a, b))
-                if max(abs(s), abs(u)) < 1e-12:
-                    share = 0.5
-                elif s > 0 and u > 0:
-                    apart = True
-                elif s > 0:
-                    begin = max(begin, s / (s - u))
-                elif u > 0:
-                    end = min(end, s / (s - u))
-            if not apart and begin < end:
-                t = begin + (end - begin) * NODES
-                rho = _linear(v, value, a + t[:, None] * (b - a)) / whole
-                shares.append(t)
-                masses.append(share * (end - begin) * length * WEIGHTS * rho)
+        for begin, end, share, corner, value in spans(site, a, b, form):
+            t = begin + (end - begin) * NODES
+            rho = _linear(corner, value, a + t[:, None] * (b - a)) / whole
+            shares.append(t)
+            masses.append(share * (end - begin) * length * WEIGHTS * rho)
     return np.concatenate(shares), np.concatenate(masses)
+
+
+def spans(site: Array, a: Array, b: Array, form: Form) -> Iterator[tuple[float, float, float, Array, Array]]:
+    """Yield begin and end of the segment in each triangle, how much counts, its corners from the site, its values."""
+    for corner, value in _corners(form):
+        v = corner - site
+        begin, end, share, apart = 0.0, 1.0, 1.0, False
+        for k in range(3):
+            e = v[(k + 1) % 3] - v[k]
+            s, u = ((e[1] * (x - v[k])[0] - e[0] * (x - v[k])[1]) / np.hypot(*e) for x in (a, b))
+            if max(abs(s), abs(u)) < 1e-12:
+                share = 0.5
+            elif s > 0 and u > 0:
+                apart = True
+            elif s > 0:
+                begin = max(begin, s / (s - u))
+            elif u > 0:
+                end = min(end, s / (s - u))
+        if not apart and begin < end:
+            yield begin, end, share, v, value
 
 
 def _whitened(row: Array, x: Array) -> Array:
