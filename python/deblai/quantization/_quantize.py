@@ -69,8 +69,10 @@ def quantize(
     The energy of given weights in the plane and in space is :math:`W_2^2` as `semidiscrete` finds it, with the
     potentials of the step before to begin with. Its gradient is that above with the cells of transport; with A the
     second derivatives in sites for fixed potentials, B the mixed ones and L the Laplacian of masses, its Hessian is
-    :math:`A + B L^+ B^T`. For p other than 2 energy, gradient and Hessian of a uniform density are integrals of
-    :math:`r^{p-2}` along edges, by the divergence theorem.
+    :math:`A + B L^+ B^T`. For p other than 2 the Hessian has facets with :math:`p r^{p-2}` for 2, r the distance from
+    the sites across, and :math:`p \int_{V_i} (r^{p-2} I + (p-2) r^{p-4} v v^T) \rho`, v = x - y_i, for
+    :math:`2 m_i I`. By the divergence theorem all are sums over edges, of which a few Gauss nodes each are exact to
+    rounding; for a Gaussian and a Mixture, over rays from the sites.
 
     Parameters
     ----------
@@ -81,8 +83,8 @@ def quantize(
     n_sites : int
         Number of sites N.
     p : float, default 2
-        The exponent, at least 1. For p = 1 the sites are medians of their cells. In the plane others than 2 are for
-        free weights and a UniformBox or a Polytope; in space it is 2.
+        The exponent, at least 1. For p = 1 the sites are medians of their cells. In the plane and in space others than
+        2 are for free weights.
     weights : {"free", "uniform"} or array (n_sites,), default "free"
         Weights of the sites: the best ones, 1/N, or given ones, positive and divided by their sum: in the order of
         `init`, on the line of the sites from left to right. (Other orders may have less energy; which is best is not
@@ -103,8 +105,9 @@ def quantize(
         may be: "triangular" or "square" in the plane, "sc", "bcc" or "fcc" in space, where N is a product that allows
         it.
     restarts : int, default 0
-        How many starts to try beside the first one, at random; the least energy wins. Where the result of the first
-        is `certified` there are none.
+        How many starts to try beside the first one, at random; the least energy wins, and ``result.statistics()`` says
+        how often it was reached. Where a result is `certified` no more follow. Of up to 20,000 sites of free weights,
+        with ``method="auto"`` and without a callback, several descend at a time, each on one thread.
     rng : None, int or numpy.random.Generator
         Source of the starts (SPEC 7).
     tol : float, default 1e-12
@@ -208,6 +211,12 @@ def quantize(
     >>> r = deblai.quantization.quantize(square, 2, rng=0)
     >>> bool(abs(r.energy - 5 / 48) < 1e-15), r.stability.morse_index
     (True, 0)
+
+    The mean distance to the middle of a cube, a box integral:
+
+    >>> cube = deblai.measures.UniformBox((0, 0, 0), (1, 1, 1))
+    >>> round(deblai.quantization.quantize(cube, 1, p=1).energy, 10)
+    0.4802959782
 
     No sites of a torus are better than hexagons:
 

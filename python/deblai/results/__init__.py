@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ._crystal import BondOrder, Bonds, Defects, Hexagonality
 from ._multimarginal import EpsilonPath, Expectation, MultimarginalBatch, MultimarginalResult
-from ._quantization import Cells, Facets, Geometry, QuantizationResult, Restart, Stability
+from ._quantization import Cells, Facets, Geometry, QuantizationResult, Restart, RestartStatistics, Stability
 from ._samples import Assignment
 from ._semidiscrete import SemidiscreteResult
 from ._sliced import FlowResult, SlicedResult
@@ -31,6 +31,7 @@ __all__ = [
     "QuantizationResult",
     "Radial",
     "Restart",
+    "RestartStatistics",
     "SecondMoment",
     "SeidlResult",
     "SemidiscreteResult",

@@ -238,6 +238,31 @@ class Restart(NamedTuple):
     converged: bool
 
 
+class RestartStatistics(NamedTuple):
+    """What the starts of `deblai.quantization.quantize` came to; see `QuantizationResult.statistics`.
+
+    Attributes
+    ----------
+    runs, converged : int
+        How many descents there were, and how many of them converged.
+    best, worst, mean, deviation : float
+        Their energies: the least, the largest, the mean and the standard deviation.
+    hits : int
+        How many ended at the least energy.
+    distinct : int
+        How many different energies there are.
+    """
+
+    runs: int
+    converged: int
+    best: float
+    worst: float
+    mean: float
+    deviation: float
+    hits: int
+    distinct: int
+
+
 @dataclass(frozen=True, repr=False, eq=False)
 class QuantizationResult:
     """What `deblai.quantization.lloyd` and `deblai.quantization.quantize` return.
@@ -296,6 +321,32 @@ class QuantizationResult:
         if self._stability is None:
             raise errors.InvalidValue("[quantization] stability: expected a result of quantize by Newton's method")
         return self._stability()
+
+    def statistics(self, rtol: float = 1e-9) -> RestartStatistics:
+        """Return how the energies of all starts are spread, and how many of them reached the best.
+
+        Energies are the same up to `rtol`. Where few of many starts are at the best, others may be better still.
+
+        Examples
+        --------
+        >>> import deblai
+        >>> square = deblai.measures.UniformBox((0, 0), (1, 1))
+        >>> s = deblai.quantization.quantize(square, 5, restarts=9, rng=0).statistics()
+        >>> s.runs, s.converged, s.hits, s.distinct
+        (10, 10, 1, 2)
+        """
+        energies = np.sort([v.energy for v in self.restarts] or [float(self.energy)])
+        converged = sum(v.converged for v in self.restarts) if self.restarts else int(self.converged)
+        return RestartStatistics(
+            len(energies),
+            converged,
+            float(energies[0]),
+            float(energies[-1]),
+            float(energies.mean()),
+            float(energies.std()),
+            int((energies <= energies[0] * (1 + rtol)).sum()),
+            1 + int((np.diff(energies) > rtol * energies[1:]).sum()),
+        )
 
     def __repr__(self) -> str:
         return (

@@ -44,8 +44,6 @@ BAD = [
         InvalidType,
         "measure: expected a Law, a density or Samples of deblai.measures, got ndarray",
     ),
-    ({"measure": UniformBox((0,) * 3, (1,) * 3), "p": 3}, InvalidValue, "p: expected 2 but for a UniformBox or a Poly"),
-    ({"measure": Grid(np.ones((2, 2)), (0, 0), (1, 1)), "p": 3}, InvalidValue, "p: expected 2 but for a UniformBox"),
     ({"measure": SQUARE, "p": 3, "weights": "uniform"}, InvalidValue, "p: expected 2 with given weights, got 3"),
     ({"measure": UniformBox((0,) * 4, (1,) * 4)}, InvalidValue, "measure: expected 2 or 3 dimensions, got 4"),
     (

@@ -159,16 +159,6 @@ def test_refined_start(measure, periodic, n):
         quantize(SQUARE, n, weights="uniform", init="refined")
 
 
-def test_restarts():
-    """The least energy of all starts wins; every end is told."""
-    r = quantize(SQUARE, 7, restarts=5, rng=0)
-    assert len(r.restarts) == 6
-    assert r.energy == pytest.approx(min(end.energy for end in r.restarts), rel=1e-13)
-    assert len({round(end.energy, 9) for end in r.restarts}) > 1
-    assert all(end.converged and end.residual < 1e-11 and end.n_iter > 0 for end in r.restarts)
-    assert quantize(SQUARE, 7, rng=0).energy == r.restarts[0].energy
-
-
 def test_sites_without_mass():
     """They are sent where the most energy is; none are left, and the energy only falls."""
     values = np.zeros((8, 8))
@@ -270,52 +260,12 @@ def test_derivatives_for_given_weights(measure, periodic):
     differences(land, point)
 
 
-@pytest.mark.parametrize("periodic", [False, True])
-@pytest.mark.parametrize("p", [1, 1.5, 2, 4.5])
-def test_derivatives_of_powers(p, periodic):
-    """Edges alone give the energy's derivatives for any p; p = 2 is what cells give."""
-    from deblai.quantization._optimal.powers import Powers
-
-    land = Powers(SQUARE, periodic, p)
-    point = land.at(np.random.default_rng(2).random((7, 2)))
-    differences(land, point)
-    if p == 2:
-        same = landscape(SQUARE, periodic).at(point.sites)
-        assert point.energy == pytest.approx(same.energy, rel=1e-14)
-        np.testing.assert_allclose(point.gradient, same.gradient, atol=1e-15)
-        np.testing.assert_allclose(point.curvature, same.curvature, rtol=1e-13)
-        np.testing.assert_allclose(point.hessian.toarray(), same.hessian.toarray(), atol=1e-14)
-
-
 def differences(land, point):
     y, moves = point.sites, 1e-6 * np.eye(point.sites.size).reshape(-1, *point.sites.shape)
     ends = [(land.at(y + e, point), land.at(y - e, point)) for e in moves]
     np.testing.assert_allclose(point.gradient.ravel(), [(a.energy - b.energy) / 2e-6 for a, b in ends], atol=1e-9)
     bend = [(a.gradient - b.gradient).ravel() / 2e-6 for a, b in ends]
     np.testing.assert_allclose(point.hessian.toarray(), bend, atol=1e-7)
-
-
-@pytest.mark.parametrize(("p", "constant"), [(1, 0.3771967354), (2, 0.1603750748), (4, 14 / 405)])
-def test_hexagons(p, constant):
-    """Row 9: J_{p,2} of hexagons of area 1, the global minimum of the torus for every p."""
-    area = TORUS.volume / 16
-    r = quantize(TORUS, 16, p=p, periodic=True, init="triangular")
-    assert r.energy == pytest.approx(constant * area ** (p / 2), rel=3e-10)
-    assert r.certified
-    moved = r.sites + 0.1 * np.random.default_rng(0).standard_normal((16, 2))
-    again = quantize(TORUS, 16, p=p, periodic=True, init=moved)
-    assert again.energy == pytest.approx(r.energy, rel=1e-12)
-    assert again.stability.morse_index == 0
-    rough = quantize(SQUARE, 30, p=p, rng=0)
-    assert rough.residual < 1e-11
-    assert constant < rough.energy * 30 ** (p / 2) < 1.15 * constant
-    assert not rough.certified
-
-
-def test_mean_distance():
-    """Row 33: one site of the unit square for p = 1."""
-    assert quantize(SQUARE, 1, p=1).energy == pytest.approx(0.3825978582, abs=6e-11)
-    assert quantize(SQUARE, 1, p=1).certified
 
 
 @pytest.mark.parametrize("method", ["auto", "newton", "lbfgs", "anderson", "lloyd"])

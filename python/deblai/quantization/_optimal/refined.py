@@ -34,13 +34,17 @@ def refined(land: Landscape, count: int, rng: np.random.Generator) -> Array:
     assert start is not None
     descent.run(start, LBFGS(land), lambda step, now: None)
     assert descent.point is not None
-    sites = land.home(descent.point.sites)
-    f = laguerre(sites, measure=measure, periodic=land.torus is not None).facets()
+    return between(land, land.home(descent.point.sites), count)
+
+
+def between(land: Landscape, sites: Array, count: int) -> Array:
+    """Return the sites and midpoints of their longest facets, as many as there are to be."""
+    f = laguerre(sites, measure=land.measure, periodic=land.torus is not None).facets()
     cell, across = np.asarray(f.cell), np.asarray(f.across)
     once = np.flatnonzero(cell < across)
-    longest = once[np.argsort(-np.asarray(f.mass)[once], kind="stable")][: count - few]
+    longest = once[np.argsort(-np.asarray(f.mass)[once], kind="stable")][: count - len(sites)]
     middle = sites[cell[longest]] + np.asarray(f.offset)[longest] / 2
-    return near(np.resize(land.home(np.concatenate([sites, middle])), (count, measure.dim)))
+    return near(np.resize(land.home(np.concatenate([sites, middle])), (count, land.measure.dim)))
 
 
 def near(sites: Array) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +10,11 @@ import numpy as np
 
 from ... import _backend, errors
 from ..._array import gather
-from ...measures import Grid, Polytope, UniformBox
+from ...measures import Grid
 from ...results import QuantizationResult, Restart, Stability
 from .. import _checks
 from .._options import choice
-from . import starts
+from . import several, starts
 from .descent import LBFGS, Anderson, Descent, Lloyd, Method
 from .landscape import OPERATION, Array, Landscape, Point
 from .newton import Auto, Newton
@@ -77,10 +77,6 @@ class SpaceSolver:
             return Transports(self.measure, self.options.periodic, self.given, self.options.tol)
         if self.p == 2:
             return Squares(self.measure, self.options.periodic)
-        if self.dim != 2 or not isinstance(self.measure, UniformBox | Polytope):
-            raise errors.InvalidValue(
-                f"[{OPERATION}] p: expected 2 but for a UniformBox or a Polytope of the plane, got {self.p:g}"
-            )
         return Powers(self.measure, self.options.periodic, self.p)
 
     def _sites(self, init: Any) -> Array:
@@ -101,19 +97,47 @@ class SpaceSolver:
         """Descend from each start."""
         rng, named = self.options.rng, self.options.init
         self._descend(self.start(rng) if self.first is None else self.first)
-        again = self.start
         if self.first is not None or named in starts.CELLS:
-            again = self._starter(None)
+            named = None
+        again = self._starter(named)
         if not self.found:
             assert self.given is not None  # others always have cells
             raise errors.InvalidValue(
                 f"[{OPERATION}] weights: expected what cells can hold but for rounding, got {self.given.min():.1e} to "
                 f"{self.given.max():.1e} of the whole"
             )
+        if self.found[-1].stopped or self.certified(self.found[-1]):
+            return
+        alone = self.callback is not None or self.given is not None
+        if not alone and several.together(self.land, self.options, self.count, self.plan):
+            runs = self.options.restarts
+            if named == "refined" or (named is None and self.count > starts.FEW):
+                self._descend_all(several.starts(self.land, self.options.periodic, self.count, runs, rng))
+            else:
+                self._descend_all([again(rng) for _ in range(runs)])
+            return
         for _ in range(self.options.restarts):
+            self._descend(again(rng))
             if self.found[-1].stopped or self.certified(self.found[-1]):
                 return
-            self._descend(again(rng))
+
+    def _descend_all(self, starts: list[Array]) -> None:
+        """Descend from starts at the same time, up to the first that is certified."""
+        options = self.options
+        together = several.descend(self.land, options.periodic, starts, options.tol, options.max_iter, options.rng)
+        for sites, history, converged, empty in several.ends(together):
+            if empty and together.stopped is None:
+                self._descend(sites, history[:-1])
+            else:
+                point = self.land.at(sites)
+                assert point is not None  # free weights always have cells
+                self._require_range(point)
+                self.steps += len(history) - 1
+                self.found.append(Found(point, len(history) - 1, converged, False, history))
+            if together.stopped is None and self.certified(self.found[-1]):
+                return
+        if together.stopped is not None:
+            raise together.stopped
 
     def _require_range(self, now: Point) -> None:
         """Raise where the squares of forces are beyond floats."""
@@ -123,7 +147,7 @@ class SpaceSolver:
                 f"{now.energy:.1e} for p = {self.p:g}; rescale the measure"
             )
 
-    def _descend(self, sites: Array) -> None:
+    def _descend(self, sites: Array, before: Sequence[float] = ()) -> None:
         descent = Descent(self.land, self.options.tol, self.options.max_iter, self.options.rng)
 
         def called(step: int, now: Point) -> bool | None:
@@ -138,11 +162,11 @@ class SpaceSolver:
             if start is not None:
                 descent.run(start, METHODS[self.options.method](self.land), called)
         finally:
-            self.steps += descent.n_iter
+            steps = len(before) + descent.n_iter
+            self.steps += steps
             if descent.point is not None:
-                self.found.append(
-                    Found(descent.point, descent.n_iter, descent.converged, descent.stopped, descent.history)
-                )
+                history = [*before, *descent.history]
+                self.found.append(Found(descent.point, steps, descent.converged, descent.stopped, history))
 
     def export(self, sites: Array) -> Any:
         """Return sites as the caller's arrays are, those of a torus in its box."""

@@ -11,7 +11,8 @@ import numpy as np
 from ... import errors
 from .._draws import draw
 from .landscape import OPERATION, Array, Landscape
-from .refined import FEW, refined, seeds
+from .refined import FEW as FEW
+from .refined import refined, seeds
 
 MANY = 10_000  # sites; more are drawn at random, k-means++ takes time in their square
 
