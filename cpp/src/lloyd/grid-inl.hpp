@@ -66,7 +66,7 @@ __attribute__((noinline)) Word<T> exactly(const Task<T>& q, const Grid<T>& g, in
     T row[lloyd::max_grid_dims];
     const Word<T> first = g.lists[cell], count = g.lists[cell + 1] - first + 1;
     return static_cast<Word<T>>(
-        lloyd::nearest_exactly(contiguous_row(q.x, i, row), q.sites, q.x.cols, g.id + first, index_t{count}));
+        q.exactly(contiguous_row(q.x, i, row), q.sites, q.x.cols, g.id + first, index_t{count}));
 }
 
 template <int D, class T>

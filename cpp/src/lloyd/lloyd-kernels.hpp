@@ -16,6 +16,24 @@ inline constexpr index_t grid_block = 256;  // and with a grid
 inline constexpr index_t max_grid_dims = 3;
 inline constexpr index_t max_direct_dims = 4;
 
+template <class T>
+struct WordOf;
+template <>
+struct WordOf<float> {
+    using type = std::int32_t;
+};
+template <>
+struct WordOf<double> {
+    using type = std::int64_t;
+};
+template <class T>
+using Word = typename WordOf<T>::type;
+
+// The first site of least |x - y|^2 among `count` sites (k, d) that `ids` lists in ascending order; null: the first
+// `count`. Sums over ascending coordinates of rounded squares of differences, in float64: what brute force finds.
+template <class T>
+index_t nearest_exactly(const T* x, const T* sites, index_t d, const Word<T>* ids, index_t count);
+
 // A range of samples, and what is found of it.
 template <class T>
 struct Task {
@@ -31,6 +49,7 @@ struct Task {
     bool bad_weight;  // out
     Vector<std::int32_t> labels;
     Vector<T> cost;
+    decltype(nearest_exactly<T>)* exactly;  // compiled once, without fused multiply-adds
     T* scratch;
     const Stop* stop;
     int worker;
@@ -48,19 +67,6 @@ struct Panels {
     const T* centre;   // (d,)
     T reach;           // the largest norm of a centred site
 };
-
-template <class T>
-struct WordOf;
-template <>
-struct WordOf<float> {
-    using type = std::int32_t;
-};
-template <>
-struct WordOf<double> {
-    using type = std::int64_t;
-};
-template <class T>
-using Word = typename WordOf<T>::type;
 
 // 2^bits cells along each axis; each has a list of candidates, some of them the same list.
 template <class T>
@@ -82,11 +88,6 @@ struct Kernels {
     // least(i) = min(least(i), |x_i - centre|^2) for i in [begin, end); returns the sum of w_i least(i).
     double (*closer)(Matrix<const T> x, Vector<const T> weights, const T* centre, index_t begin, index_t end, T* least);
 };
-
-// The first site of least |x - y|^2 among `count` sites (k, d) that `ids` lists in ascending order; null: the first
-// `count`. Sums over ascending coordinates of rounded squares of differences, in float64: what brute force finds.
-template <class T>
-index_t nearest_exactly(const T* x, const T* sites, index_t d, const Word<T>* ids, index_t count);
 
 // Numbers of scratch that a worker needs.
 DEBLAI_HD index_t bounds_scratch(index_t d) { return 2 * 16 * d; }

@@ -233,6 +233,7 @@ double assign(const Problem<T>& q, const Output<T>& out, const Control& control)
                      false,
                      out.labels,
                      out.cost,
+                     nearest_exactly<T>,
                      own(worker),
                      &team.stop(),
                      worker};

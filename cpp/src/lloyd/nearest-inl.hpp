@@ -108,8 +108,8 @@ DEBLAI_HD void direct_labels(const Task<T>& q, const Panels<T>& p, index_t count
             for (index_t l = 0, at = i + v * w; l < w && at < count; ++l, ++at)
                 if (unsure[l]) {
                     const T* const x = contiguous_row(q.x, row(at), space);
-                    label[at] = static_cast<Word<T>>(
-                        lloyd::nearest_exactly(x, q.sites, d, static_cast<const Word<T>*>(nullptr), q.k));
+                    label[at] =
+                        static_cast<Word<T>>(q.exactly(x, q.sites, d, static_cast<const Word<T>*>(nullptr), q.k));
                 }
         }
     }
