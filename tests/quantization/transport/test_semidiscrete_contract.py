@@ -236,7 +236,7 @@ except deblai.Interrupted as error:
                           sum=float(r.masses.sum()), converged=r.converged)))
 """)
     said = json.loads(done.stdout)
-    assert said["message"] == "[quantization.semidiscrete] interrupted after 2 of 100 steps"
+    assert said["message"] == "[quantization.semidiscrete] interrupted after 2 of 200 steps"
     assert said["steps"] == 2
     assert said["error"] == said["seen"][2] < said["seen"][0]
     assert said["sum"] == pytest.approx(1, abs=1e-12)

@@ -81,9 +81,11 @@ def test_many_sites_begin_with_a_lattice():
     x = (np.arange(64) + 0.5) / 64
     s = scene(71, density=1 + 0.9 * np.sin(7 * x[:, None]) * np.cos(5 * x))
     wanted = np.full(71**2, 71**-2.0)
-    psi = coarse.smooth(s, wanted, 100)
-    assert psi is not None
+    found = coarse.smooth(s, wanted, 100)
+    assert found is not None
+    psi, cells = found
     mass = s.cells(psi).mass
+    assert np.array_equal(mass, cells.mass)
     assert mass.min() > 1e-3 * wanted[0]
     block = (4 * s.sites).astype(int) @ [4, 1]
     blocks = [np.bincount(block, v) for v in (mass, wanted)]

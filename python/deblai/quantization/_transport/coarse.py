@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .diagram import Scene
+from .diagram import Diagram, Scene
 
 Array = np.ndarray[Any, Any]
 
@@ -18,14 +18,14 @@ DRAWN = (0.004, 0.016, 0.064)  # to the middle
 THIN = 1e-3  # of its mass, of a cell that is next to empty
 
 
-def smooth(scene: Scene, wanted: Array, max_iter: int) -> Array | None:
+def smooth(scene: Scene, wanted: Array, max_iter: int) -> tuple[Array, Diagram] | None:
     """Return potentials whose cells all have mass, and nearly what is wanted seen from afar; None where it found none.
 
     The sites are replaced by a square lattice that has their masses, smoothed. Its potential v at the lattice points
     gives cubic B-splines their coefficients: v is smooth, and the noise of the sites is left to Newton's steps, which
     are fast from there. Where its gradient leaves the domain it is drawn to the middle, by as little as is enough.
     """
-    if len(scene.lower) != 2 or scene.periodic or len(wanted) < LEAST:
+    if len(scene.lower) != 2 or scene.periodic or not scene.uneven or len(wanted) < LEAST:
         return None
     v = _potential(scene, wanted, max_iter)
     if v is None:
@@ -33,8 +33,9 @@ def smooth(scene: Scene, wanted: Array, max_iter: int) -> Array | None:
     middle = _middle(scene)
     for share in DRAWN:
         psi = (scene.sites**2).sum(1) - 2 * ((1 - share) * v + share * (scene.sites @ middle))
-        if (scene.cells(psi).mass > THIN * wanted).all():
-            return np.asarray(psi)
+        cells = scene.cells(psi)
+        if (cells.mass > THIN * wanted).all():
+            return np.asarray(psi), cells
     return None
 
 
@@ -52,7 +53,7 @@ def _middle(scene: Scene) -> Array:
 def _potential(scene: Scene, wanted: Array, max_iter: int) -> Array | None:
     """Return v at the sites."""
     from .newton import Newton
-    from .start import filled, start
+    from .start import filled
 
     k = min(MOST, int((len(wanted) / SITES) ** 0.5))
     low, high = scene.sites.min(0), scene.sites.max(0)
@@ -68,8 +69,9 @@ def _potential(scene: Scene, wanted: Array, max_iter: int) -> Array | None:
     masses = (1 - EVEN) * mass.ravel() / mass.sum() + EVEN / k**2
     few = scene._replace(sites=lattice)
     newton = Newton(few, masses, ENOUGH, max_iter)
-    first = newton.at(filled(few, masses, start(few, masses), max_iter))
-    if not first.cells.mass.min() > 0:
+    psi, cells = filled(few, masses, max_iter)
+    first = newton.at(psi, cells=cells)
+    if cells.empty:
         return None
     newton.run(first, lambda *_: None)
     if newton.best is None or not newton.converged:

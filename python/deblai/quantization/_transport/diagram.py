@@ -23,8 +23,13 @@ class Diagram(NamedTuple):
     begin: Array
     across: Array
     coupling: Array  # - d mass_i / d psi_j
-    bare: Array | None  # the same of the uniform density; None where the density vanishes nowhere
+    bare: Array | None  # the same of the uniform density; None where that is the density
     area: float  # of all cells of the plane
+
+    @property
+    def empty(self) -> bool:
+        """Whether a cell has no inner points: no edge that another one has, too."""
+        return len(self.mass) > 1 and bool((np.diff(self.begin) == 0).any())
 
 
 def mesh_mass(form: Form) -> float:
@@ -49,9 +54,11 @@ class Scene(NamedTuple):
     form: Form | None = None
 
     @property
-    def vanishes(self) -> bool:
-        """Whether the density may be 0 in places."""
-        return self.density is not None or (self.form is not None and self.form.triangles is not None)
+    def uneven(self) -> bool:
+        """Whether the density varies, and may be 0 in places."""
+        if self.form is None:
+            return self.density is not None
+        return self.form.triangles is not None or self.form.gaussians is not None
 
     def excess(self, cells: Diagram, near: Diagram) -> float:
         """Return by how much masses can be off where cells hold the true ones, and those of another psi are the true.
@@ -82,7 +89,7 @@ class Scene(NamedTuple):
         begin, room = np.empty(n + 1, np.int32), 6 * n + 64
         while True:
             across, coupling = np.empty(room, np.int32), np.empty(room)
-            bare = np.empty(room) if self.vanishes else None
+            bare = np.empty(room) if self.uneven else None
             *_, entries, area = _core.laguerre(
                 view(self.sites),
                 view(psi),
@@ -144,7 +151,7 @@ class Scene(NamedTuple):
         twice = 2 * np.hypot(*f.offset[inner].T)
         begin = np.concatenate([[0], np.cumsum(np.bincount(f.cell[inner], minlength=len(psi)))])
         bare = None
-        if self.vanishes:
+        if self.uneven:
             bare = edges.facets(c.polygons, *given, None).mass[inner] / twice
         area = float(laguerre.moments(c.polygons)[0].sum())
         across = f.across[inner].astype(np.int32)

@@ -27,15 +27,17 @@ class Systems:
     def __init__(self, threads: int) -> None:
         self.threads, self.levels, self.renew = threads, _core.LaplacianLevels(), True
 
-    def direction(self, cells: Diagram, residual: Array, error: float, rtol: float) -> Array:
+    def direction(self, cells: Diagram, residual: Array, even: float, rtol: float) -> Array:
         """Return the psi, of mean zero, whose masses change by the residual, to a relative accuracy.
 
-        Where the density has holes cells may lose touch. A little of the uniform one, which vanishes with the error,
-        keeps them together.
+        Where the density is thin cells may lose touch. A share of the even one keeps them together; where it is even
+        itself all of psi gets smaller by it, from a tenth on.
         """
         weight = cells.coupling
         if cells.bare is not None:
-            weight = weight + 1e-3 * min(1.0, error) * cells.bare
+            weight = weight + even * cells.bare
+        elif even > 0.01:
+            weight = (1 + even) * weight
         view, x = _dlpack.view, np.empty(len(residual))
         rtol = max(rtol, LEAST)
         begin, across, weights, wanted = (view(v) for v in (cells.begin, cells.across, weight, residual))

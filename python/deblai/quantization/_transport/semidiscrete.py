@@ -31,7 +31,7 @@ def semidiscrete(
     *,
     init: Any = None,
     tol: float = 1e-8,
-    max_iter: int = 100,
+    max_iter: int = 200,
     periodic: bool = False,
     callback: Callable[[SemidiscreteState], bool | None] | None = None,
 ) -> SemidiscreteResult:
@@ -58,7 +58,7 @@ def semidiscrete(
         Potentials to begin with. They are used where their cells all have mass.
     tol : float, default 1e-8
         Converged when every cell has its mass up to this relative error.
-    max_iter : int, default 100
+    max_iter : int, default 200
         Most steps of Newton's method.
     periodic : bool, default False
         Take the box as a torus.

@@ -13,6 +13,7 @@ from ..._form import Form
 from ...results import Cells
 from .. import _cells
 from .diagram import Diagram, Scene
+from .levels import near_together
 from .multigrid import dot
 from .newton import Newton
 from .start import filled, start
@@ -138,7 +139,7 @@ def solve(q: Problem, plan: _backend.Plan, callback: Callable[[int, Array, float
     """Run Newton's method on the sites that have mass."""
     q.require_memory()
     kept = np.flatnonzero(q.masses > 0)
-    kept = kept[_near_together(q.wrapped(q.sites[kept]))]  # memory is read in this order
+    kept = kept[near_together(q.wrapped(q.sites[kept]))]  # memory is read in this order
     wanted = q.masses[kept]
     scene = Scene(np.ascontiguousarray(q.sites[kept]), q.density, q.lower, q.upper, q.periodic, plan, q.form)
     newton = Newton(scene, wanted, q.tol, q.max_iter)
@@ -150,9 +151,10 @@ def solve(q: Problem, plan: _backend.Plan, callback: Callable[[int, Array, float
 
     try:
         first = None if q.init is None else newton.at(q.init[kept])
-        if first is None or not first.cells.mass.min() > 0:
-            first = newton.at(filled(scene, wanted, start(scene, wanted), q.max_iter))
-        if not first.cells.mass.min() > 0:
+        if first is None or first.cells.empty:
+            psi, cells = filled(scene, wanted, q.max_iter)
+            first = newton.at(psi, cells=cells)
+        if first.cells.empty:
             raise errors.InvalidValue(
                 f"[{OPERATION}] sites: expected cells that can have mass; site "
                 f"{kept[first.cells.mass.argmin()]} has none at the start: it is too near to another or the measure "
@@ -160,25 +162,13 @@ def solve(q: Problem, plan: _backend.Plan, callback: Callable[[int, Array, float
             )
         newton.run(first, lambda step, now: callback(step, whole(now.psi), now.error))
     except KeyboardInterrupt:
+        if newton.best is None:  # on the way to the start: there is a plain one
+            newton.best = newton.at(start(scene, wanted))
+            newton.history.append(newton.best.error)
         raise errors.Interrupted(
-            f"[{OPERATION}] interrupted after {newton.n_iter} of {q.max_iter} steps",
-            None if newton.best is None else _solution(q, newton, kept),
+            f"[{OPERATION}] interrupted after {newton.n_iter} of {q.max_iter} steps", _solution(q, newton, kept)
         ) from None
     return _solution(q, newton, kept)
-
-
-def _near_together(x: Array) -> Array:
-    """Return an order of the points along a curve of nested squares or cubes (Morton)."""
-    low = x.min(0)
-    size = float((x - low).max())
-    key = np.zeros(len(x), np.uint64)
-    if size > 0:
-        dim = x.shape[1]
-        for axis in range(dim):
-            place = ((x[:, axis] - low[axis]) * (65535 / size)).astype(np.uint64)
-            for bit in range(16):
-                key |= (place >> np.uint64(bit) & np.uint64(1)) << np.uint64(dim * bit + axis)
-    return np.argsort(key, kind="stable")
 
 
 def _solution(q: Problem, newton: Newton, kept: Array) -> Solution:

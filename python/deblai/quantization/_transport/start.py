@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 
 from .coarse import smooth
-from .diagram import Scene
-from .frame import between, frame
+from .diagram import Diagram, Scene
+from .frame import frame
+from .levels import climb
 
 Array = np.ndarray[Any, Any]
 
-SHARES = [1.0, 0.5, 0.2] + [0.2 / 4**k for k in range(1, 25)]
-LOOSE = 0.25  # of the masses, on the way
-THIN = 0.1  # of its mass, of a cell that is next to empty
+FAR = 0.6  # sum of the errors of masses from which on levels are worth it
 
 
 def start(scene: Scene, wanted: Array) -> Array:
@@ -46,32 +45,21 @@ def _rearranged(at: Array, wanted: Array, quantile: Callable[[Array], Array]) ->
     return v
 
 
-def filled(scene: Scene, wanted: Array, psi: Array, max_iter: int) -> Array:
-    """Return potentials whose cells all have mass and are near what is wanted, from ones with inner points.
+def filled(scene: Scene, wanted: Array, max_iter: int) -> tuple[Array, Diagram]:
+    """Return potentials whose cells are not empty and, where the density varies, near what is wanted; and the cells.
 
-    The start suits a product of marginals, whatever the density is. Newton's method follows as the density goes from
-    that product to its own: first cells are made equal where that is local, then they are moved. Where the density has
-    holes the share of the product, which has none, falls until it is less than what is wanted: a cell that has its mass
-    under the mixture has some of the density's own then. Many sites begin with the smooth potential of a few.
+    The start suits a product of marginals. Many sites begin with the smooth potential of a lattice. Where masses are
+    far from what is wanted they go through levels of fewer sites, which is for any density with any holes.
     """
-    from .newton import Newton  # its states are this module's
-
-    mixed = between(scene)
-    if mixed is None:
-        return psi
     found = smooth(scene, wanted, max_iter)
     if found is not None:
         return found
-    enough = 0 if scene.form is None else THIN * wanted
-    for share in SHARES:
-        if share < SHARES[2] and (scene.cells(psi).mass > enough).all():
-            break
-        stage = Newton(mixed(share), wanted, LOOSE, max_iter)
-        first = stage.at(psi)
-        if not first.cells.mass.min() > 0:
-            break
-        stage.run(first, lambda *_: None)
-        if stage.best is None or not stage.converged:
-            break
-        psi = stage.best.psi
-    return psi
+    psi = start(scene, wanted)
+    cells = scene.cells(psi)
+    if scene.uneven and not scene.periodic and float(np.abs(cells.mass - wanted).sum()) > FAR:
+        climbed = climb(scene, wanted, max_iter)
+        if climbed is not None:
+            known = scene.cells(climbed)
+            if not known.empty:
+                return climbed, known
+    return psi, cells
