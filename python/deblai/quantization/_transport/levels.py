@@ -81,7 +81,7 @@ def _between(sites: Array, found: Point, y: Array) -> Array | None:
 
 def _beside(y: Array, middle: Array, mean: Array) -> Array:
     """Return what |x - y|^2 is more than -2 <x - middle, y - mean>, but for a function of x."""
-    return np.asarray((y**2).sum(1) - 2 * (y - mean) @ middle)
+    return np.asarray((y**2).sum(1) - 2 * _products(y - mean, middle[None])[:, 0])
 
 
 def _smooth(x: Array, weight: Array, phi: Array, y: Array, soft: float) -> Array:
@@ -91,11 +91,16 @@ def _smooth(x: Array, weight: Array, phi: Array, y: Array, soft: float) -> Array
         part = y[k : k + CHUNK]
         mid = (part.min(0) + part.max(0)) / 2
         reach = float(np.sqrt(((part - mid) ** 2).sum(1).max()))
-        at = level + (2 / soft) * (x @ mid)
+        at = level + (2 / soft) * _products(x, mid[None])[:, 0]
         top = int(at.argmax())
         counts = at + (2 * reach / soft) * np.sqrt(((x - x[top]) ** 2).sum(1)) > at[top] - CUT
-        out[k : k + CHUNK] = -soft * _log_sum_exp((2 / soft) * (part @ x[counts].T) + level[counts])
+        out[k : k + CHUNK] = -soft * _log_sum_exp((2 / soft) * _products(part, x[counts]) + level[counts])
     return out
+
+
+def _products(x: Array, y: Array) -> Array:
+    """Return all <x_i, y_j>, the same for any number of a BLAS's threads."""
+    return np.asarray(np.einsum("id,jd->ij", x, y))
 
 
 def _log_sum_exp(a: Array) -> Array:
@@ -107,8 +112,8 @@ def _entropic(x: Array, weight: Array, y: Array, wanted: Array) -> Array | None:
     """Return potentials of entropic transport of points to the sites: Sinkhorn, the entropic weight being halved."""
     if len(y) == 1:
         return np.zeros(1)
-    middle, mean = weight @ x, wanted @ y
-    cost = -2 * (x - middle) @ (y - mean).T
+    middle, mean = (np.einsum("i,id->d", w, v) for w, v in ((weight, x), (wanted, y)))
+    cost = -2 * _products(x - middle, y - mean)
     last = _apart(x) * _apart(y)
     soft = max(float(np.abs(cost).max()) / 2, last)
     psi, lx, ly = np.zeros(len(y)), np.log(weight), np.log(wanted)

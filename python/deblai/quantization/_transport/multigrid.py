@@ -12,6 +12,7 @@ from .diagram import Diagram
 Array = np.ndarray[Any, Any]
 
 MOST = 500  # iterations; a few dozen are the rule
+EVEN = 0.01  # share of the even density in itself that matters
 LEAST = 1e-11  # relative residual that rounding allows
 SLOW = 0.6  # of the residual an iteration, from which on levels are worth making anew
 
@@ -30,13 +31,13 @@ class Systems:
     def direction(self, cells: Diagram, residual: Array, even: float, rtol: float) -> Array:
         """Return the psi, of mean zero, whose masses change by the residual, to a relative accuracy.
 
-        Where the density is thin cells may lose touch. A share of the even one keeps them together; where it is even
-        itself all of psi gets smaller by it, from a tenth on.
+        Where the density is thin cells may lose touch. A share of the even one keeps them together; where that is the
+        density all of psi gets smaller by it.
         """
         weight = cells.coupling
         if cells.bare is not None:
             weight = weight + even * cells.bare
-        elif even > 0.01:
+        elif even > EVEN:
             weight = (1 + even) * weight
         view, x = _dlpack.view, np.empty(len(residual))
         rtol = max(rtol, LEAST)

@@ -17,7 +17,8 @@ from .multigrid import Systems, dot
 
 Array = np.ndarray[Any, Any]
 
-SHORTEST = 0.25  # of damped steps; shorter ones are levelled instead
+LEAST_STEP = 2.0**-30
+SHORTEST = 0.25  # of damped steps where the density varies; shorter ones are levelled
 MOST_EVEN = 1e12  # share of the even density in a system, its own being 1
 LIKE = 3.0  # how shares change
 FAITHFUL, UPHILL = 0.7, 0.1  # of what a quadratic model of the dual says that a step gains
@@ -88,11 +89,16 @@ class Newton:
 
     def _step(self, now: Point) -> Point | None:
         found = None
-        if not self.even and self.least > 0:
-            found = self._damped(now, SHORTEST)
+        if now.error <= NEAR:
+            self.even = 0.0
+        if not self.even and now.cells.mass.min() >= self.least > 0:
+            found = self._damped(now, LEAST_STEP if now.cells.bare is None else SHORTEST)
         if found is None and now.error > NEAR:
             found = self._levelled(now)
-        return self._damped(now, 2.0**-30) if found is None else found
+        if found is None and now.cells.mass.min() > 0:
+            self.least = min(self.least or np.inf, 0.5 * float(now.cells.mass.min()))
+            found = self._damped(now, LEAST_STEP)
+        return found
 
     def _damped(self, now: Point, shortest: float) -> Point | None:
         residual = self.wanted - now.cells.mass

@@ -55,7 +55,7 @@ def semidiscrete(
     masses : array (n,), optional
         Nonnegative, of any positive sum: they are divided by it. Equal masses by default. Sites of mass 0 are left out.
     init : array (n,), optional
-        Potentials to begin with. They are used where their cells all have mass.
+        Potentials to begin with. They are used where none of their cells is empty.
     tol : float, default 1e-8
         Converged when every cell has its mass up to this relative error.
     max_iter : int, default 200
@@ -87,7 +87,7 @@ def semidiscrete(
     MissingExtra
         Of `map` alone: SciPy is missing, which has the tree; it comes with the extra ``quantization``.
     Interrupted
-        Ctrl-C; ``.result`` holds the best psi so far.
+        Ctrl-C; ``.result`` holds the best psi so far, which is that of the product while levels are on their way.
 
     Warns
     -----
@@ -97,13 +97,20 @@ def semidiscrete(
     Notes
     -----
     It begins with cells that are never empty: each coordinate of the sites is rearranged to that of a product inside of
-    the domain, which is a convex potential wherever the sites are, and followed as the density goes from that product
-    to its own. A step t is halved until every cell has at least half of the smallest mass at the start or wanted, and
-    the error of the masses is at most 1 - t/2 of what it was. Where the measure has holes, they are filled at first;
-    many sites of the plane begin with the smooth potential of a lattice. Systems are solved by conjugate gradients with
-    smoothed aggregation. Results do not depend on the number of threads, to the bit. In the plane a step begins with
-    the neighbours of the one before, and areas that add up to the whole show that nothing is missing. Memory: about 1.5
-    KB a site, 5 KB in space.
+    the domain, which is a convex potential wherever the sites are. Where that leaves most masses far off, as rough
+    densities do, or ones in separate pieces, the sites go through levels of fewer ones, from entropic transport [3]_ of
+    a few up: soft potentials of one level leave no cell of the next one empty. Many sites of a density that varies
+    slowly begin with the smooth potential of a lattice. `n_iter` and `history` count steps of all sites.
+
+    A step t is halved until every cell has at least half of the smallest mass at the start or wanted, and the error of
+    the masses is at most 1 - t/2 of what it was. Where the density varies and t would be below 1/4, the Laplacian gets
+    a share of that of the even density instead, as small as leaves no cell empty and gains a tenth of what it should
+    (Levenberg and Marquardt). So the density may vanish, and its support may be in pieces: where masses of cells fit
+    the pieces, potentials are those of one of many solutions.
+
+    Systems are solved by conjugate gradients with smoothed aggregation. Results do not depend on the number of threads,
+    to the bit. In the plane a step begins with the neighbours of the one before, and areas that add up to the whole
+    show that nothing is missing. Memory: about 1.5 KB a site, 5 KB in space.
 
     References
     ----------
@@ -111,6 +118,7 @@ def semidiscrete(
        Algorithmica 1998.
     .. [2] J. Kitagawa, Q. Mérigot, B. Thibert, "Convergence of a Newton algorithm for semi-discrete optimal transport",
        JEMS 2019, arXiv 1603.05579.
+    .. [3] M. Cuturi, "Sinkhorn distances: lightspeed computation of optimal transport", NeurIPS 2013.
 
     Examples
     --------

@@ -155,10 +155,10 @@ def solve(q: Problem, plan: _backend.Plan, callback: Callable[[int, Array, float
             psi, cells = filled(scene, wanted, q.max_iter)
             first = newton.at(psi, cells=cells)
         if first.cells.empty:
+            near = kept[np.diff(first.cells.begin).argmin()]
             raise errors.InvalidValue(
-                f"[{OPERATION}] sites: expected cells that can have mass; site "
-                f"{kept[first.cells.mass.argmin()]} has none at the start: it is too near to another or the measure "
-                "too thin there"
+                f"[{OPERATION}] sites: expected distances that psi can tell apart; the cell of site {near} is empty at "
+                "the start: it is too near to another"
             )
         newton.run(first, lambda step, now: callback(step, whole(now.psi), now.error))
     except KeyboardInterrupt:

@@ -10,7 +10,8 @@ import numpy as np
 from .coarse import smooth
 from .diagram import Diagram, Scene
 from .frame import frame
-from .levels import climb
+from .levels import LOOSE, climb
+from .newton import Newton
 
 Array = np.ndarray[Any, Any]
 
@@ -49,17 +50,25 @@ def filled(scene: Scene, wanted: Array, max_iter: int) -> tuple[Array, Diagram]:
     """Return potentials whose cells are not empty and, where the density varies, near what is wanted; and the cells.
 
     The start suits a product of marginals. Many sites begin with the smooth potential of a lattice. Where masses are
-    far from what is wanted they go through levels of fewer sites, which is for any density with any holes.
+    far from what is wanted they go through levels of fewer sites, which is for any density with any holes; or on the
+    torus through an even density.
     """
     found = smooth(scene, wanted, max_iter)
     if found is not None:
         return found
     psi = start(scene, wanted)
     cells = scene.cells(psi)
-    if scene.uneven and not scene.periodic and float(np.abs(cells.mass - wanted).sum()) > FAR:
-        climbed = climb(scene, wanted, max_iter)
+    if scene.uneven and float(np.abs(cells.mass - wanted).sum()) > FAR:
+        climbed = _levelled(scene, wanted, max_iter) if scene.periodic else climb(scene, wanted, max_iter)
         if climbed is not None:
             known = scene.cells(climbed)
             if not known.empty:
                 return climbed, known
     return psi, cells
+
+
+def _levelled(scene: Scene, wanted: Array, max_iter: int) -> Array | None:
+    """Return the potentials of the even density on the torus, which clusters of sites have left."""
+    newton = Newton(scene._replace(density=None), wanted, LOOSE, max_iter)
+    newton.run(newton.at(start(scene, wanted)), lambda *_: None)
+    return None if newton.best is None else newton.best.psi
