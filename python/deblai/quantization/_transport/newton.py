@@ -18,7 +18,7 @@ from .multigrid import Systems, dot
 Array = np.ndarray[Any, Any]
 
 LEAST_STEP = 2.0**-30
-SHORTEST = 0.25  # of damped steps where the density varies; shorter ones are levelled
+SHORTEST = 0.125  # of damped steps where the density varies; shorter ones are levelled
 MOST_EVEN = 1e12  # share of the even density in a system, its own being 1
 LIKE = 3.0  # how shares change
 FAITHFUL, UPHILL = 0.7, 0.1  # of what a quadratic model of the dual says that a step gains

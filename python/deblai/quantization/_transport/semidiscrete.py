@@ -103,7 +103,7 @@ def semidiscrete(
     slowly begin with the smooth potential of a lattice. `n_iter` and `history` count steps of all sites.
 
     A step t is halved until every cell has at least half of the smallest mass at the start or wanted, and the error of
-    the masses is at most 1 - t/2 of what it was. Where the density varies and t would be below 1/4, the Laplacian gets
+    the masses is at most 1 - t/2 of what it was. Where the density varies and t would be below 1/8, the Laplacian gets
     a share of that of the even density instead, as small as leaves no cell empty and gains a tenth of what it should
     (Levenberg and Marquardt). So the density may vanish, and its support may be in pieces: where masses of cells fit
     the pieces, potentials are those of one of many solutions.
