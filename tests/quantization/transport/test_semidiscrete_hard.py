@@ -6,6 +6,7 @@ import pytest
 from deblai import _backend
 from deblai.measures import Gaussian, Grid, Mixture, PiecewiseLinear, UniformBox
 from deblai.quantization import laguerre, semidiscrete
+from deblai.quantization._checks import form
 from deblai.quantization._transport import coarse, levels, start
 from deblai.quantization._transport.diagram import Scene
 from deblai.quantization._transport.newton import Newton
@@ -130,6 +131,23 @@ def test_levels(shift):
     moved = [np.abs(scene.cells(f).mass - nu).sum() for f in (start.start(scene, nu), levels.climb(scene, nu, 100))]
     assert moved[0] > 0.9
     assert moved[1] < 0.7
+
+
+def test_points_that_stand_for_a_density():
+    """Few, of its mass and mean, whatever it is made of."""
+    rng, plan = np.random.default_rng(10), _backend.plan("test", "cpu")
+    dots = np.where(rng.random((300, 300)) < 0.03, rng.random((300, 300)), 0)
+    many = Mixture([Gaussian(m, 1e-3) for m in rng.random((500, 2))])
+    mesh = PiecewiseLinear.from_grid(rng.random((41, 41)), (0, 0), (1, 1))
+    box = np.zeros((7, 7))
+    box[2, 4] = 1
+    for m in (Grid(dots, (0, 0), (1, 1)), Grid(box, (0, 0), (1, 1)), Grid(ROUGH, (0, 0), (2, 1)), many, mesh):
+        density = m.values if isinstance(m, Grid) else None
+        scene = Scene(np.zeros((1, 2)), density, tuple(m.lower), tuple(m.upper), False, plan, form(m))
+        x, weight = levels._points(scene)
+        assert 4 <= len(x) <= 2 * levels.POINTS
+        assert weight.sum() == pytest.approx(1)
+        np.testing.assert_allclose(weight @ x, laguerre(np.zeros((1, 2)), measure=m).centroid[0], atol=0.01)
 
 
 @pytest.mark.parametrize(("module", "n"), [(levels, 600), (coarse, 4200)])

@@ -155,7 +155,18 @@ def _points(scene: Scene) -> tuple[Array, Array] | None:
         inside &= (x @ scene.form.planes[:, :-1].T < scene.form.planes[:, -1]).all(1)
     if inside.sum() < 4 or weight[inside].sum() < 0.5 * weight.sum():
         return None
-    return x[inside], weight[inside] / weight[inside].sum()
+    x, weight = x[inside], weight[inside] / weight[inside].sum()
+    return (x, weight) if len(x) <= 2 * POINTS else _fewer(x, weight)
+
+
+def _fewer(x: Array, weight: Array) -> tuple[Array, Array]:
+    """Return the means of what lies in the same box of a lattice."""
+    low, dim = x.min(0), x.shape[1]
+    k = int(POINTS ** (1 / dim))
+    at = np.minimum(((x - low) * (k / np.maximum(x.max(0) - low, 1e-300))).astype(np.int64), k - 1)
+    box = np.unique(at @ (k ** np.arange(dim)), return_inverse=True)[1].ravel()
+    mass = np.bincount(box, weight)
+    return np.stack([np.bincount(box, weight * v) / mass for v in x.T], 1), mass
 
 
 def _of_pixels(density: Array, low: Array, high: Array) -> tuple[Array, Array]:
