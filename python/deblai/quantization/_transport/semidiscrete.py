@@ -100,7 +100,8 @@ def semidiscrete(
     the domain, which is a convex potential wherever the sites are. Where that leaves most masses far off, as rough
     densities do, or ones in separate pieces, the sites go through levels of fewer ones, from entropic transport [3]_ of
     a few up: soft potentials of one level leave no cell of the next one empty. Many sites of a density that varies
-    slowly begin with the smooth potential of a lattice. `n_iter` and `history` count steps of all sites.
+    slowly begin with the smooth potential of a lattice. Masses below a thousandth of their mean begin larger. `n_iter`
+    and `history` count steps with all sites and their own masses.
 
     A step t is halved until every cell has at least half of the smallest mass at the start or wanted, and the error of
     the masses is at most 1 - t/2 of what it was. Where the density varies and t would be below 1/8, the Laplacian gets

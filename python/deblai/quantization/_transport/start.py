@@ -15,6 +15,8 @@ from .newton import Newton
 
 Array = np.ndarray[Any, Any]
 
+SMALL, RAISED = 1e-3, 0.1  # of the mean, of masses that are very small, and of what they begin with
+FALL = 0.01  # of what they begin with, from one time to the next
 FAR = 0.6  # sum of the errors of masses from which on levels are worth it
 
 
@@ -53,6 +55,8 @@ def filled(scene: Scene, wanted: Array, max_iter: int) -> tuple[Array, Diagram]:
     far from what is wanted they go through levels of fewer sites, which is for any density with any holes; or on the
     torus through an even density.
     """
+    if wanted.min() < SMALL * wanted.mean():
+        return _shrunk(scene, wanted, max_iter)
     found = smooth(scene, wanted, max_iter)
     if found is not None:
         return found
@@ -65,6 +69,24 @@ def filled(scene: Scene, wanted: Array, max_iter: int) -> tuple[Array, Diagram]:
             if not known.empty:
                 return climbed, known
     return psi, cells
+
+
+def _shrunk(scene: Scene, wanted: Array, max_iter: int) -> tuple[Array, Diagram]:
+    """Return the potentials of masses none of which is very small: cells become smaller safely, but not larger."""
+    least, found = RAISED * float(wanted.mean()), None
+    while least > wanted.min():
+        raised = np.maximum(wanted, least)
+        raised /= raised.sum()
+        psi, cells = filled(scene, raised, max_iter) if found is None else found
+        newton = Newton(scene, raised, LOOSE, max_iter)
+        first = newton.at(psi, cells=cells)
+        if cells.empty:
+            return psi, cells
+        newton.run(first, lambda *_: None)
+        assert newton.best is not None
+        found, least = (newton.best.psi, newton.best.cells), least * FALL
+    assert found is not None
+    return found
 
 
 def _levelled(scene: Scene, wanted: Array, max_iter: int) -> Array | None:
