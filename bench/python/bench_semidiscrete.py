@@ -6,7 +6,7 @@ values (pysdot alone; on clusters sdot alone: pysdot took 171 s there, 108 times
 is in an environment of its own and is timed by its own clock; runs alternate. Errors are the largest relative ones of
 the masses, as each says of itself; a peer that ends or takes longer than --patience has no time in its row.
 Usage: python bench/python/bench_semidiscrete.py [--pysdot PYTHON] [--sdot PYTHON] [--n 100000] [--repeat 3] [--quick]
-    python bench/python/bench_semidiscrete.py --pysdot PYTHON --kinds pixels rough --n 10000 --save semidiscrete_pixels
+    python bench/python/bench_semidiscrete.py --pysdot PYTHON --kinds pixels rough --n 10000 --save semidiscrete_rough
     python -m venv pysdot && pysdot/bin/pip install 'numpy<2' pysdot==0.2.16 scipy
     python3.12 -m venv sdot && sdot/bin/pip install sdot jax
 """

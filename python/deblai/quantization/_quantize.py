@@ -121,8 +121,8 @@ def quantize(
     max_iter : int, default 2000
         Most steps of each start.
     callback : callable, optional
-        Called with a `QuantizeState` for each set of sites; True stops. With given weights on the line, at the end
-        only.
+        Called with a `QuantizeState` for each set of n_sites sites, not on the way to a "refined" start; True stops.
+        With given weights on the line, at the end only.
 
     Returns
     -------
@@ -155,7 +155,8 @@ def quantize(
     region, along the direction they found. Near the end the residual is squared in each step. On the line each step
     costs O(N); elsewhere it costs the cells, their facets, and products with a sparse matrix of about 28 N entries in
     the plane (for given weights also a factor of the Laplacian). Nothing is dense but the `stability` of few sites. On
-    a torus with a uniform measure, moves of all sites alike are left out.
+    a torus with a uniform measure, moves of all sites alike are left out. Memory for uniform densities and free
+    weights, seen: 0.7 kB a site in the plane and 1.1 kB in space; 3 kB and 12 kB where Newton's method is used.
 
     On the line integrals over cells are Gauss rules of the density on pieces that are cut until they are smooth on
     them: no differences of distribution functions, which lose digits in small cells and tails. Pixels are in closed

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from deblai.measures import Gaussian, Grid, PiecewiseLinear, Polytope, Samples, UniformBox
 from deblai.quantization import lloyd, quantize
+from deblai.quantization._optimal.squares import Squares
 
 pytest.importorskip("scipy.sparse")
 
@@ -235,6 +236,26 @@ def test_interrupts():
     assert caught.value.result.converged
     with pytest.warns(deblai.ConvergenceWarning, match="not converged after 2 steps"):
         quantize(SQUARE, 30, rng=0, max_iter=2)
+
+
+@pytest.mark.parametrize("calls", [1, 5, 25])
+def test_interrupted_start(calls, monkeypatch):
+    """Ctrl-C on the way to a refined start: its sites so far, made as many as there are to be."""
+    real, seen = Squares.at, []
+
+    def press(self, sites, near=None):
+        seen.append(len(sites))
+        if len(seen) == calls + 1:
+            raise KeyboardInterrupt
+        return real(self, sites, near)
+
+    monkeypatch.setattr(Squares, "at", press)
+    with pytest.raises(deblai.Interrupted, match="interrupted after 0 steps") as caught:
+        quantize(SQUARE, 1300, rng=0)
+    assert max(seen[:calls]) < 1300
+    r = caught.value.result
+    assert (r.sites.shape, r.n_iter, r.converged) == ((1300, 2), 0, False)
+    assert r.energy < 4 * HEXAGON / 1300
 
 
 def test_reference():

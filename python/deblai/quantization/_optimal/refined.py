@@ -18,6 +18,14 @@ DRAWS = 10  # of each site, among which it does
 TOL, STEPS = 1e-2, 100  # of the descent of each level: only the finest has to be stationary
 
 
+class Halted(KeyboardInterrupt):
+    """Ctrl-C on the way to a start: `sites` are as many as there are to be, of what there was."""
+
+    def __init__(self, sites: Array) -> None:
+        super().__init__()
+        self.sites = sites
+
+
 def refined(land: Landscape, count: int, rng: np.random.Generator) -> Array:
     r"""Return sites near a quantizer with large regular patches: a descent of N / 2^d sites, and what lies between.
 
@@ -30,9 +38,16 @@ def refined(land: Landscape, count: int, rng: np.random.Generator) -> Array:
         return seeds(measure, count, rng)
     few = -(-count // 2**measure.dim)
     descent = Descent(land, TOL, STEPS, rng)
-    start = land.at(land.inside(refined(land, few, rng)))
-    assert start is not None
-    descent.run(start, LBFGS(land), lambda step, now: None)
+    try:
+        start = land.at(land.inside(refined(land, few, rng)))
+        assert start is not None
+        descent.run(start, LBFGS(land), lambda step, now: None)
+    except Halted as stop:
+        raise Halted(between(land, land.home(stop.sites), count)) from None
+    except KeyboardInterrupt:
+        if descent.point is None:
+            raise
+        raise Halted(between(land, land.home(descent.point.sites), count)) from None
     assert descent.point is not None
     return between(land, land.home(descent.point.sites), count)
 

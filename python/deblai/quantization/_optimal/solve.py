@@ -19,6 +19,7 @@ from .descent import LBFGS, Anderson, Descent, Lloyd, Method
 from .landscape import OPERATION, Array, Landscape, Point
 from .newton import Auto, Newton
 from .powers import Powers, hexagon
+from .refined import Halted
 from .spectrum import stability
 from .squares import Squares
 from .transports import Transports
@@ -96,7 +97,7 @@ class SpaceSolver:
     def run(self) -> None:
         """Descend from each start."""
         rng, named = self.options.rng, self.options.init
-        self._descend(self.start(rng) if self.first is None else self.first)
+        self._descend(self._begin(rng) if self.first is None else self.first)
         if self.first is not None or named in starts.CELLS:
             named = None
         again = self._starter(named)
@@ -120,6 +121,16 @@ class SpaceSolver:
             self._descend(again(rng))
             if self.found[-1].stopped or self.certified(self.found[-1]):
                 return
+
+    def _begin(self, rng: np.random.Generator) -> Array:
+        """Make the first start; after a Ctrl-C that is the result."""
+        try:
+            return self.start(rng)
+        except Halted as stop:
+            point = self.land.at(self.land.inside(stop.sites))
+            if point is not None:
+                self.found.append(Found(point, 0, False, True, [point.energy]))
+            raise
 
     def _descend_all(self, starts: list[Array]) -> None:
         """Descend from starts at the same time, up to the first that is certified."""
