@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -249,7 +250,8 @@ def quantize(
         solver.run()
     except KeyboardInterrupt:
         raise errors.Interrupted(
-            f"[{OPERATION}] interrupted after {solver.steps} steps", solver.result() if solver.found else None
+            f"[{OPERATION}] interrupted after {solver.steps} steps",
+            replace(solver.result(), p=power) if solver.found else None,
         ) from None
     best = solver.best
     if not (best.converged or best.stopped):
@@ -259,7 +261,7 @@ def quantize(
             errors.ConvergenceWarning,
             stacklevel=2,
         )
-    result: QuantizationResult = solver.result()
+    result: QuantizationResult = replace(solver.result(), p=power)
     return result
 
 

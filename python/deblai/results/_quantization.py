@@ -298,6 +298,8 @@ class QuantizationResult:
         these are stationary.
     restarts : tuple of Restart
         `energy`, `residual`, `n_iter` and `converged` of every start of `quantize`, the first one included.
+    p : float
+        The power of distances whose mean is `energy`.
     """
 
     sites: Any
@@ -314,6 +316,7 @@ class QuantizationResult:
     certified: bool = False
     _stability: Callable[[], Stability] | None = None
     restarts: tuple[Restart, ...] = ()
+    p: float = 2
 
     @cached_property
     def stability(self) -> Stability:

@@ -27,8 +27,8 @@ class Quantizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin,
         Number of sites k.
     init : {"k-means++", "k-means||", "random"} or array (n_sites, n_features), default "k-means++"
         Where they start.
-    n_init : int, default 1
-        How many starts; the least energy wins. One for an array.
+    n_init : int or "auto", default 1
+        How many starts; the least energy wins. One for an array; "auto" is 10 for "random", else 1.
     max_iter : int, default 300
         Most moves of the sites.
     tol : float, default 1e-5
@@ -72,7 +72,7 @@ class Quantizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin,
         n_sites: int = 8,
         *,
         init: Any = "k-means++",
-        n_init: int = 1,
+        n_init: Any = 1,
         max_iter: int = 300,
         tol: float = 1e-5,
         random_state: Any = None,
@@ -105,13 +105,16 @@ class Quantizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin,
         weights = None
         if sample_weight is not None:
             weights = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
-        if not isinstance(self.n_init, int | np.integer) or self.n_init < 1:
-            raise ValueError(f"n_init: expected a positive integer, got {self.n_init!r}")
+        runs = (10 if self.init == "random" else 1) if isinstance(self.n_init, str) else self.n_init
+        if self.n_init not in ("auto", runs) or not isinstance(runs, int | np.integer) or runs < 1:
+            raise ValueError(f"n_init: expected a positive integer or 'auto', got {self.n_init!r}")
         state = check_random_state(self.random_state)
         named = isinstance(self.init, str)
+        if callable(self.init):
+            raise ValueError(f"init: expected the name of a start or an array of sites, got {self.init!r}")
         init = self.init if named else np.asarray(self.init, X.dtype)
         best, doubt = None, ""
-        for _ in range(self.n_init if named else 1):
+        for _ in range(runs if named else 1):
             seed = int(state.randint(np.iinfo(np.int32).max))
             found, message = solve(X, self.n_sites, weights, init, False, self.max_iter, self.tol, seed, None)
             if best is None or found.energy < best.energy:

@@ -56,6 +56,17 @@ def test_held_by_a_sample():
     assert free.energy == pytest.approx(2 / np.sqrt(3), rel=1e-9)  # the centre of a triangle of side 2
 
 
+def test_pairs_do_not_hold_sites():
+    """A twin beside its start pulls a site by 1 / r: it leaves nevertheless, and ends where others do."""
+    x = np.r_[np.arange(7.0), 10, 10 + 1e-6]
+    r = lloyd(x, 1, p=1, init=x[7:8].copy())
+    assert r.energy == pytest.approx(25 / 9, rel=1e-6)
+    pairs = np.repeat(RNG.normal(size=(50, 2)), 4, axis=0) + 1e-7 * RNG.normal(size=(200, 2))
+    best = lloyd(pairs, 1, p=1, init=pairs.mean(0)[None], tol=1e-9).energy
+    for seed in range(10):
+        assert lloyd(pairs, 1, p=1, rng=seed).energy < best * (1 + 1e-3)
+
+
 @pytest.mark.parametrize("p", [1, 3])
 def test_density(p):
     """Many samples of a square are nearly as good as the square: within the noise of their energies."""
@@ -102,3 +113,5 @@ def test_refused():
         lloyd(1e-2 * PLANE, 3, p=900, rng=0)
     with pytest.raises(InvalidValue, match="x: the energy overflows; rescale the samples"):
         lloyd(1e3 * PLANE, 3, p=900, rng=0)
+    with pytest.raises(InvalidValue, match="x: the energy overflows; rescale the samples"):
+        lloyd(1e3 * PLANE.astype(np.float32), 3, p=20, rng=0)

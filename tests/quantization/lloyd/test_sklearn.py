@@ -64,8 +64,14 @@ def test_starts():
     assert np.array_equal(Quantizer(20, random_state=3).fit(X).sites_, one.sites_)
     with pytest.warns(sklearn.exceptions.ConvergenceWarning, match="not converged after 1 iter"):
         Quantizer(20, max_iter=1, random_state=0).fit(X)
-    with pytest.raises(ValueError, match="n_init: expected a positive integer, got 0"):
+    with pytest.raises(ValueError, match="n_init: expected a positive integer or 'auto', got 0"):
         Quantizer(3, n_init=0).fit(X)
+    many = Quantizer(20, init="random", n_init="auto", random_state=0).fit(X)
+    assert many.energy_ < Quantizer(20, init="random", random_state=0).fit(X).energy_ * (1 + 1e-12)
+    with pytest.raises(ValueError, match="n_init: expected a positive integer or 'auto', got 'all'"):
+        Quantizer(3, n_init="all").fit(X)
+    with pytest.raises(ValueError, match="init: expected the name of a start or an array of sites"):
+        Quantizer(3, init=len).fit(X)
     with pytest.raises(InvalidValue, match="n_sites: expected at most the 500 samples"):
         Quantizer(501).fit(X)
 
@@ -112,5 +118,7 @@ def test_assign_edges():
         assign(np.array([0.0, np.nan]), np.array([0.0]))
     with pytest.raises(InvalidType, match=r"^\[quantization.assign\] sites: expected float64"):
         assign(X, X[:3].astype(np.float32))
+    with pytest.raises(InvalidValue, match=r"^\[quantization.assign\] x: squared distances underflow"):
+        assign(1e-200 * X, 1e-200 * X[:2] + 1e-200)
     with deblai.use_backend("reference"):
         assert np.array_equal(assign(X, X[:5]).labels, nearest(X, X[:5])[0])

@@ -43,6 +43,10 @@ class CellSource:
             to = self.lower + np.mod(to - self.lower, self.size)
         return to.astype(self.dtype), False
 
+    def finer(self) -> bool:
+        """Return False: cells are exact."""
+        return False
+
     def shorter(self, before: Array, sites: Array) -> None:
         """Return nothing: steps to centroids lead down."""
 

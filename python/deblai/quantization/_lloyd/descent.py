@@ -28,6 +28,9 @@ class Source(Protocol):
     def move(self, sites: Array, now: Step) -> tuple[Array, bool]:
         """Return the next sites, and whether one of an empty cell was sent elsewhere."""
 
+    def finer(self) -> bool:
+        """Look closer, where steps so far were those of a coarser problem; False where there is nothing finer."""
+
     def shorter(self, before: Array, sites: Array) -> Array | None:
         """Return sites nearer to those before, for a step that led up; None where there is nothing to gain."""
 
@@ -62,18 +65,33 @@ class Progress:
                 if nearer is not None and not np.array_equal(nearer, sites):
                     sites = nearer
                     continue
-                self.converged = True  # the sites before were as good as these numbers can say
-                return
-            self.sites, self.best = sites, now
-            self.history.append(now.energy)
-            if callback(self.n_iter, sites, now.energy):
-                self.stopped = True
-                return
+                if not source.finer():
+                    self.converged = True  # the sites before were as good as these numbers can say
+                    return
+                sites = self.sites
+                now = source.step(sites)
+            else:
+                self.sites, self.best = sites, now
+                self.history.append(now.energy)
+                if callback(self.n_iter, sites, now.energy):
+                    self.stopped = True
+                    return
             moved, relocated = source.move(sites, now)
-            settled = len(self.history) > 1 and self.history[-2] - now.energy <= self.tol * now.energy
-            if np.array_equal(moved, sites) or (settled and not relocated):
-                self.converged = True
-                return
+            while self._settled(sites, moved, relocated):
+                if not source.finer():
+                    self.converged = True
+                    return
+                now = source.step(sites)
+                moved, relocated = source.move(sites, now)
+                if not np.array_equal(moved, sites):
+                    break
             if self.n_iter == self.max_iter:
                 return
             sites = moved
+
+    def _settled(self, sites: Array, moved: Array, relocated: bool) -> bool:
+        """Return whether the last step was small, or the next one is none."""
+        if np.array_equal(moved, sites):
+            return True
+        small = len(self.history) > 1 and self.history[-2] - self.history[-1] <= self.tol * self.history[-1]
+        return small and not relocated

@@ -64,7 +64,8 @@ def lloyd(
         Number of sites k, at most the number of samples.
     p : float, default 2
         The power of distances, at least 1; 2 for a density. For p = 1 sites are medians. Where p < 2, samples within
-        1e-8 of the root mean square distance of the start are at their site, and hold it back [5]_.
+        some part of the root mean square distance of the start are at their site, and hold it back [5]_: 1e-2 of it at
+        first, less wherever steps become small, and 1e-8 in the end.
     weights : array (n,), optional
         Nonnegative weights of samples, of any positive sum: they are divided by it. Equal weights by default.
     init : {"k-means++", "k-means||", "random"} or array (k, d)
@@ -194,6 +195,7 @@ def solve(
             progress.history,
             library.device_array(mass == 0, like),
             source.plan.label,
+            p=power,
         )
 
     def called(step: int, sites: Array, energy: float) -> bool | None:

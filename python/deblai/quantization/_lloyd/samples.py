@@ -11,7 +11,7 @@ from ..._array import Library, view_of
 from .descent import Array, Step
 
 OPERATION = "quantization.lloyd"
-NEAR = 1e-8  # of the root mean square distance: samples nearer than that are at the site
+NEAR, NEAREST = 1e-2, 1e-8  # of the root mean square distance: samples within it are at the site, at first and last
 
 
 class Totals(NamedTuple):
@@ -88,7 +88,9 @@ class SampleSource:
 
     def __init__(self, library: Library, x: Any, weights: Any, n_sites: int, labels: Any = True, p: float = 2) -> None:
         self.library, self.x, self.weights, self.wanted, self.p = library, x, weights, labels, p
-        self.near = 0.0  # set from the first squared distances where p < 2, for which r^(p - 2) has no bound
+        self.near = self.nearest_near = (
+            0.0  # set from the first squared distances where p < 2, for which r^(p - 2) has no bound
+        )
         self.share = 1.0 if p <= 2 else 1 / (p - 1)  # of the way to the centroids
         self.device = library.device(x)
         self.plan = _backend.plan(OPERATION, self.device)
@@ -109,16 +111,22 @@ class SampleSource:
         self._labels.reverse()  # those of the step before stay as they are
         if self.p < 2 and not self.near:
             squares = self._assign(sites, None, None, plain=True)
-            self.near = NEAR * float(np.sqrt(squares.energy / squares.mass.sum()))
+            size = float(np.sqrt(squares.energy / squares.mass.sum()))
+            self.near, self.nearest_near = NEAR * size, NEAREST * size
         found = self._assign(sites, self._labels[0], None)
         if not found.energy > 16 * np.finfo(self.dtype).tiny * found.mass.sum():
             self._require_scale(sites)
+        if not found.energy / found.mass.sum() <= np.finfo(self.dtype).max:
+            raise errors.InvalidValue(f"[{OPERATION}] x: the energy overflows; rescale the samples")
         return found.step(sites, self._labels[0], self.p)
 
     def nearest(self, sites: Array) -> Nearest:
         """Find the nearest site of every sample and the squared distance to it."""
         labels, costs = self._fresh(np.int32), self._fresh(self.dtype)
-        return Nearest(self._assign(sites, labels, costs).step(sites, labels), labels, costs)
+        found = self._assign(sites, labels, costs)
+        if not found.energy > 16 * np.finfo(self.dtype).tiny * found.mass.sum():
+            self._require_scale(sites)
+        return Nearest(found.step(sites, labels), labels, costs)
 
     def exported(self, array: Any) -> Any:
         """Return one number a sample in the caller's library."""
@@ -151,6 +159,16 @@ class SampleSource:
             to[empty.pop(0)] = point
             relocated = True
         return to.astype(self.dtype), relocated
+
+    def finer(self) -> bool:
+        """Take fewer samples for being at their site, down to rounding.
+
+        Others pull by their weight over r^(2 - p): a close pair would hold a site where it is.
+        """
+        if not self.near > 1.1 * self.nearest_near:
+            return False
+        self.near /= 10
+        return True
 
     def shorter(self, before: Array, sites: Array) -> Array | None:
         """Return sites half as far from those before where steps were too long, which they can be for p > 2."""

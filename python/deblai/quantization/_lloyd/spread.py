@@ -34,6 +34,6 @@ def spread(source: SampleSource, n_sites: int, rng: np.random.Generator) -> Arra
         np.minimum(least, source.costs(fresh), out=least)
         candidates = np.concatenate([candidates, fresh])
     if len(candidates) < n_sites:
-        return np.concatenate([candidates, source.draws(n_sites - len(candidates), rng)])
+        return source.seeds(n_sites, rng)
     mass = source.masses(candidates).astype(candidates.dtype)
     return SampleSource(NUMPY, candidates, mass, n_sites).seeds(n_sites, rng)

@@ -137,7 +137,8 @@ class SpaceSolver:
         options = self.options
         together = several.descend(self.land, options.periodic, starts, options.tol, options.max_iter, options.rng)
         for sites, history, converged, empty in several.ends(together):
-            if empty and together.stopped is None:
+            stuck = not converged and len(history) <= options.max_iter
+            if (empty or stuck) and together.stopped is None:
                 self._descend(sites, history[:-1])
             else:
                 point = self.land.at(sites)

@@ -80,6 +80,10 @@ def normalized_second_moment(sites: Any, *, measure: Any = None, periodic: bool 
             measure = UniformBox(d * (0.0,), d * (1.0,))
         if getattr(measure, "dim", None) != d:
             raise errors.InvalidValue(f"[{OPERATION}] measure: expected one of {d} dimensions to match sites")
+        if sites.p != 2:
+            raise errors.InvalidValue(
+                f"[{OPERATION}] sites: expected a result of mean squares, got one of p = {sites.p:g}; give its sites"
+            )
         energy = float(sites.energy)
     else:
         here = cloud(OPERATION, sites, measure, periodic)

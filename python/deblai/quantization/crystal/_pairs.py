@@ -77,6 +77,8 @@ def pair_correlation(
     here = cloud(OPERATION, sites, measure, periodic)
     if not isinstance(here.domain, UniformBox):
         raise errors.InvalidValue(f"[{OPERATION}] measure: expected a box, got {here.measure}")
+    if not here.periodic and not ((here.points >= here.lower) & (here.points <= here.lower + here.sides)).all():
+        raise errors.InvalidValue(f"[{OPERATION}] sites: expected sites in the box of measure, got some outside")
     n, d = here.points.shape
     edges = _edges(here, r_max, bins)
     count = _counts(here, edges)
