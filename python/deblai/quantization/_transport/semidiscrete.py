@@ -92,7 +92,7 @@ def semidiscrete(
     Warns
     -----
     ConvergenceWarning
-        `max_iter` came first, or rounding keeps the masses from `tol`.
+        `max_iter` came first, or no step leaves all cells filled: by rounding, or for what Notes name as hard.
 
     Notes
     -----
@@ -107,7 +107,9 @@ def semidiscrete(
     the masses is at most 1 - t/2 of what it was. Where the density varies and t would be below 1/8, the Laplacian gets
     a share of that of the even density instead, as small as leaves no cell empty and gains a tenth of what it should
     (Levenberg and Marquardt). So the density may vanish, and its support may be in pieces: where masses of cells fit
-    the pieces, potentials are those of one of many solutions.
+    the pieces, potentials are those of one of many solutions. Hard, and often not converged (with a warning): pixels
+    over more than some ten powers of e with few sites, on a torus also mass in two or three pixels only and clusters
+    narrower than 1e-5 of its sides, and masses below 1e-8 of their mean.
 
     Systems are solved by conjugate gradients with smoothed aggregation. Results do not depend on the number of threads,
     to the bit. In the plane a step begins with the neighbours of the one before, and areas that add up to the whole
@@ -195,7 +197,7 @@ def run(
         best = stop.result
         raise errors.Interrupted(str(stop), None if best is None else _result(q, best, library, arrays, plan)) from None
     if not (found.converged or found.stopped):
-        why = "rounding keeps it from" if found.stalled else "more than"
+        why = "and no step brings it nearer to" if found.stalled else "more than"
         warnings.warn(
             f"[{OPERATION}] not converged after {found.n_iter} steps: a mass is off by {found.mass_error:.1e} of "
             f"itself, {why} tol={q.tol:g}",
